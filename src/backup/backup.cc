@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: MIT
+#include "backup/backup.hh"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <set>
+#include <thread>
+
+#include "backup/copy.hh"
+#include "backup/plan.hh"
+#include "backup/schema.hh"
+#include "backup/session.hh"
+#include "base/error.hh"
+#include "catalog/reader.hh"
+#include "crypto/sha256.hh"
+#include "teslamate/cars.hh"
+
+namespace tmb::backup {
+
+using base::Error;
+using base::ExitCode;
+using repository::Manifest;
+
+namespace {
+
+void refuse_obstacles(const Session& session) {
+  if (session.obstacles.empty()) return;
+  std::string list;
+  for (const catalog::Obstacle& o : session.obstacles) {
+    list += (list.empty() ? "" : "; ") + base::printable(o.object) + ": " + base::printable(o.why);
+  }
+  throw Error(ExitCode::database, "the database holds what a snapshot could not bring back: " + list)
+      .with_hint("a role that owns the objects or has pg_read_all_data can read all tables; for the rest use pg_dump");
+}
+
+// The newest snapshot that can be read. A damaged manifest is passed over, so that a good new snapshot is made.
+std::optional<Manifest> read_parent(const repository::Repository& repository, report::Reporter& reporter) {
+  std::vector<std::string> ids = repository.snapshot_ids();
+  for (; !ids.empty(); ids.pop_back()) {
+    try {
+      return repository.read_manifest(ids.back());
+    } catch (const Error& error) {
+      if (error.code() != ExitCode::damaged) throw;
+      reporter.warning(error.message());
+    }
+  }
+  return std::nullopt;
+}
+
+// The parent if its fingerprints count.
+const Manifest* trusted_parent(const Options& options, const std::optional<Manifest>& parent, const Session& session,
+                               report::Reporter& reporter) {
+  if (!parent || options.full) return nullptr;
+  const std::string reason = why_not_incremental(*parent, session.server, session.database);
+  if (!reason.empty()) reporter.note("every row is read: " + reason);
+  return reason.empty() ? &*parent : nullptr;
+}
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
+}
+
+repository::DatabaseProperties properties(const catalog::DatabaseFacts& d) {
+  return {d.name, d.owner, d.encoding, d.collate, d.ctype, d.locale_provider, d.locale, d.icu_rules};
+}
+
+repository::Origin origin(const Session& session) {
+  const catalog::ServerFacts& s = session.server;
+  return {s.system_identifier, s.timeline, s.started, session.database.oid, s.next_transaction, s.wal_position, false};
+}
+
+// What the manifest says besides tables and schema. Read in the snapshot, but for the sequences: those have
+// no versions, and reading them later only moves them further ahead of the rows.
+void describe_database(Session& session, Manifest& manifest) {
+  postgres::Connection& connection = session.connection;
+  manifest.server_version = session.server.version;
+  manifest.server_version_number = session.server.version_number;
+  manifest.role = catalog::read_current_role(connection);
+  manifest.database = properties(session.database);
+  manifest.origin = origin(session);
+  manifest.migration_version = catalog::read_migration_version(connection);
+  for (const catalog::Extension& e : catalog::read_extensions(connection)) {
+    manifest.extensions.push_back({e.name, e.version, e.schema});
+  }
+  manifest.roles = catalog::read_roles(connection);
+  manifest.materialized_views = catalog::read_materialized_views(connection);
+  for (const teslamate::Car& c : teslamate::read_cars(connection)) {
+    manifest.cars.push_back({c.id, c.name, c.drives, c.charges, c.first_date, c.last_date});
+  }
+  for (const catalog::Sequence& s : catalog::read_sequences(connection)) {
+    manifest.sequences.push_back({s.schema, s.name, s.last_value, s.is_called});
+  }
+}
+
+void add_tables(const Plan& plan, CopyResult& copied, Outcome& outcome) {
+  for (std::size_t i = 0; i < plan.tables.size(); ++i) {
+    const catalog::Table& table = *plan.tables[i].table;
+    repository::TableData entry{table.schema, table.name, table.columns, plan.tables[i].signature, 0,
+                                std::move(copied.chunks[i])};
+    for (const repository::Chunk& chunk : entry.chunks) entry.rows += chunk.rows;
+    outcome.tables.push_back({table.schema, table.name, entry.rows, entry.chunks.size(), copied.totals.unchanged[i]});
+    outcome.manifest.tables.push_back(std::move(entry));
+  }
+}
+
+// A transaction that is visible but not yet flushed can vanish in a crash, and its id be used again.
+bool wait_until_flushed(Session& session) {
+  using namespace std::chrono_literals;
+  for (int i = 0; i < 20; ++i) {
+    if (catalog::is_flushed(session.connection, session.server.wal_position)) return true;
+    std::this_thread::sleep_for(50ms);
+  }
+  return false;
+}
+
+std::uint64_t stored_bytes(const repository::Repository& repository, const Manifest& manifest) {
+  std::set<std::string> seen;
+  std::uint64_t sum = repository.manifest_bytes(manifest.id);
+  const auto add = [&](const repository::ObjectRef& ref) {
+    if (seen.insert(ref.id).second) sum += repository.objects().stored_bytes(ref);
+  };
+  add(manifest.schema);
+  for (const repository::TableData& table : manifest.tables) {
+    for (const repository::Chunk& chunk : table.chunks) std::ranges::for_each(chunk.objects, add);
+  }
+  return sum;
+}
+
+Manifest new_manifest(const Options& options, const Adapters& adapters, const std::optional<Manifest>& parent) {
+  Manifest manifest;
+  manifest.time = adapters.clock.now();
+  manifest.parent = parent ? parent->id : "";
+  manifest.sequence = parent ? parent->sequence + 1 : 1;
+  manifest.id = next_snapshot_id(manifest.time, manifest.parent, crypto::random_hex(2));
+  manifest.repository_id = adapters.repository == nullptr ? "" : adapters.repository->id();
+  manifest.tag = options.tag;
+  manifest.host = host_name();
+  manifest.tool_version = options.tool_version;
+  return manifest;
+}
+
+unsigned workers(const Options& options) {
+  return options.jobs != 0 ? options.jobs : std::max(1U, std::thread::hardware_concurrency());
+}
+
+}  // namespace
+
+Outcome run(const Options& options, const Adapters& adapters, report::Reporter& reporter, const std::stop_token& stop) {
+  const auto started = std::chrono::steady_clock::now();
+  const auto seconds_since = [](std::chrono::steady_clock::time_point from) {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - from).count();
+  };
+  const repository::Repository* repository = adapters.repository;
+  std::optional<base::FileLock> lock;
+  std::optional<Manifest> parent;
+  if (repository != nullptr) {
+    if (!options.dry_run) lock = repository->lock_for_writing();
+    parent = read_parent(*repository, reporter);
+  }
+  const Adapters storing{adapters.database, options.dry_run ? nullptr : repository, adapters.clock};
+
+  Session session = open_session(adapters.database, options.lock_timeout_ms, stop);
+  refuse_obstacles(session);
+  Outcome outcome;
+  outcome.manifest = new_manifest(options, storing, parent);
+  const Manifest* trusted = trusted_parent(options, parent, session, reporter);
+  const Plan plan = make_plan(session.tables, session.server, trusted);
+  outcome.manifest.catalog_fingerprint = catalog::read_catalog_fingerprint(session.connection);
+
+  reporter.begin_phase("reading", session.database.name, plan.pages * session.server.block_size, report::Unit::bytes);
+  SchemaResult schema;
+  CopyResult copied = copy_tables(
+      plan, session, adapters.database, storing.repository == nullptr ? nullptr : &repository->objects(), workers(options),
+      [&](const std::stop_token& stop_all) {
+        schema = store_schema(options, storing, session.snapshot, session.server.version_number / 10000,
+                              outcome.manifest.catalog_fingerprint, trusted, stop_all);
+      },
+      reporter, stop);
+  describe_database(session, outcome.manifest);
+  add_tables(plan, copied, outcome);
+  outcome.manifest.origin.durable = wait_until_flushed(session);
+  // Also proof that the session, and with it the snapshot and the locks, lasted to the end.
+  session.connection.execute("COMMIT");
+  outcome.lock_seconds = seconds_since(session.locked_at);
+  reporter.end_phase(report::counted(outcome.manifest.rows(), "row", "rows"));
+
+  outcome.manifest.schema = schema.object;
+  outcome.manifest.dump_tool_version = schema.tool_version;
+  outcome.schema_unchanged = schema.unchanged;
+  outcome.read_bytes = copied.totals.read_bytes;
+  outcome.healed = copied.totals.healed;
+  outcome.manifest.seconds = seconds_since(started);
+  if (storing.repository == nullptr) return outcome;
+
+  if (stop.stop_requested()) throw Error(ExitCode::interrupted, "interrupted");
+  repository->publish(outcome.manifest);
+  if (outcome.healed > 0) {
+    reporter.warning(report::counted(outcome.healed, "damaged object was", "damaged objects were") +
+                     " found in the repository and written again; run teslamate-verify --read-data");
+  }
+  outcome.new_bytes = copied.totals.new_bytes + schema.new_bytes + repository->manifest_bytes(outcome.manifest.id);
+  outcome.stored_bytes = stored_bytes(*repository, outcome.manifest);
+  return outcome;
+}
+
+}  // namespace tmb::backup

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+#include "backup/plan.hh"
+
+#include <algorithm>
+#include <array>
+
+#include "base/error.hh"
+#include "crypto/sha256.hh"
+
+namespace tmb::backup {
+
+using repository::Chunk;
+using repository::Manifest;
+using repository::TableData;
+
+namespace {
+
+// Full chunks are about 8 MB of heap. Factors of 8: each row is rewritten at most three times while it wanders
+// from the tail into a full chunk, and the tail never has more than 7 + 8 ranges.
+constexpr std::array<std::uint64_t, 3> range_sizes{1024, 128, 16};
+
+std::string table_signature(const catalog::Table& table, const catalog::ServerFacts& server) {
+  if (table.signature.empty()) return "";
+  return crypto::hex(crypto::sha256(std::to_string(server.version_number) + "\n" + table.signature)).substr(0, 32);
+}
+
+const Chunk* find_chunk(const TableData* table, const PageRange& range) {
+  if (table == nullptr) return nullptr;
+  const auto found = std::ranges::find_if(table->chunks, [&](const Chunk& chunk) {
+    return chunk.first_page == range.first && chunk.end_page == range.end.value_or(Chunk::open_end);
+  });
+  return found == table->chunks.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+std::vector<PageRange> page_ranges(std::uint64_t pages) {
+  std::vector<PageRange> ranges;
+  std::uint64_t first = 0;
+  for (const std::uint64_t size : range_sizes) {
+    for (; first + size <= pages; first += size) ranges.push_back({first, first + size});
+  }
+  ranges.push_back({first, std::nullopt});
+  return ranges;
+}
+
+std::string why_not_incremental(const Manifest& parent, const catalog::ServerFacts& server,
+                                const catalog::DatabaseFacts& database) {
+  const repository::Origin& o = parent.origin;
+  constexpr std::uint64_t half_of_all_transactions = std::uint64_t{1} << 31U;
+  if (o.system_identifier != server.system_identifier) return "the server is another cluster";
+  if (parent.server_version_number != server.version_number) return "the server has another version";
+  if (o.database_oid != database.oid) return "the database was created anew";
+  if (o.timeline != server.timeline) return "the server was recovered to another timeline";
+  // Files may have been put back under a stopped server, to a state whose transaction ids are used again.
+  if (o.server_started != server.started) return "the server was restarted";
+  if (!o.durable) return "the last snapshot saw transactions that were not on the server's disk yet";
+  if (server.wal_position < o.wal_position || server.next_transaction < o.next_transaction) {
+    return "the server's history went back";
+  }
+  if (server.next_transaction - o.next_transaction >= half_of_all_transactions) {
+    return "too many transactions since the last snapshot";
+  }
+  return "";
+}
+
+Plan make_plan(const std::vector<catalog::Table>& tables, const catalog::ServerFacts& server, const Manifest* parent) {
+  Plan plan;
+  for (const catalog::Table& table : tables) {
+    plan.tables.push_back({&table, table_signature(table, server), page_ranges(table.pages)});
+    plan.pages += table.pages;
+  }
+  std::vector<std::size_t> order(tables.size());
+  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) { return tables[a].pages > tables[b].pages; });
+  for (const std::size_t i : order) {
+    const TablePlan& entry = plan.tables[i];
+    const TableData* before = parent == nullptr ? nullptr : parent->find_table(tables[i].schema, tables[i].name);
+    const bool comparable = before != nullptr && !entry.signature.empty() && before->signature == entry.signature;
+    for (std::size_t c = 0; c < entry.ranges.size(); ++c) {
+      plan.tasks.push_back({i, c, entry.ranges[c], find_chunk(comparable ? before : nullptr, entry.ranges[c])});
+    }
+  }
+  return plan;
+}
+
+std::string next_snapshot_id(base::Time now, const std::string& parent_id, const std::string& random_hex4) {
+  std::string stamp = base::compact_utc(now);
+  if (!parent_id.empty() && stamp <= parent_id.substr(0, stamp.size())) {
+    const std::string& p = parent_id;
+    const base::Time before = base::parse_iso_utc(p.substr(0, 4) + "-" + p.substr(4, 2) + "-" + p.substr(6, 2) + "T" +
+                                                  p.substr(9, 2) + ":" + p.substr(11, 2) + ":" + p.substr(13, 2) + "Z");
+    stamp = base::compact_utc(before + std::chrono::seconds(1));
+  }
+  return stamp + "-" + random_hex4;
+}
+
+}  // namespace tmb::backup

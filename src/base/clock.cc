@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+#include "base/clock.hh"
+
+#include <array>
+#include <cstdio>
+#include <ctime>
+
+#include "base/error.hh"
+
+namespace tmb::base {
+
+namespace {
+
+std::tm broken_down_utc(Time time) {
+  const std::time_t seconds = std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count();
+  std::tm out{};
+  gmtime_r(&seconds, &out);
+  return out;
+}
+
+std::string format(const std::tm& time, const char* pattern) {
+  std::array<char, 64> buffer{};
+  return {buffer.data(), std::strftime(buffer.data(), buffer.size(), pattern, &time)};
+}
+
+}  // namespace
+
+Time SystemClock::now() const {
+  return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
+}
+
+std::string compact_utc(Time time) { return format(broken_down_utc(time), "%Y%m%dT%H%M%SZ"); }
+
+std::string iso_utc(Time time) { return format(broken_down_utc(time), "%Y-%m-%dT%H:%M:%SZ"); }
+
+Time parse_iso_utc(std::string_view text) {
+  std::tm parts{};
+  const std::string copy(text);
+  const char* end = strptime(copy.c_str(), "%Y-%m-%dT%H:%M:%SZ", &parts);
+  if (end == nullptr || *end != '\0') throw Error(ExitCode::damaged, "not a time: " + printable(text));
+  return Time(std::chrono::seconds(timegm(&parts)));
+}
+
+std::string local_time(Time time) {
+  const std::time_t seconds = std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count();
+  std::tm parts{};
+  localtime_r(&seconds, &parts);
+  return format(parts, "%Y-%m-%d %H:%M");
+}
+
+}  // namespace tmb::base

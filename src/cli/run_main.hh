@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+// What every main() is made of: shared flags, settings, reporter, signals, and the one place that catches, prints
+// an error and chooses the exit code. The only user of CLI11. Knows no operation.
+//
+//   int main(int argc, char** argv) {
+//     Options options;
+//     return tmb::cli::run_main(argc, argv, {.name = "teslamate-x", .about = "…", .repository = true},
+//                               [&](CLI::App& app) { add_options(app, options); },
+//                               [&](tmb::cli::Context& context) { return run(options, context); });
+//   }
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <stop_token>
+#include <string>
+
+#include "base/exit_code.hh"
+#include "config/settings.hh"
+#include "report/json.hh"
+#include "report/reporter.hh"
+
+namespace tmb::cli {
+
+// The version of this build, such as 0.1.0.
+std::string version();
+
+struct ProgramInfo {
+  std::string name;
+  std::string about;      // one or two lines under the usage line
+  std::string epilogue;   // under the flags: examples
+  bool database = false;  // -h -p -U -d
+  bool repository = false;  // -r
+  bool jobs = false;        // -j
+  bool state = false;       // --state-dir
+  bool services = false;    // --unit, --no-service
+  std::string unsaid_state;  // the "state:" line of an error that says none: "nothing was changed"
+};
+
+// What a program's run function is given.
+struct Context {
+  config::Settings settings;  // defaults, file, environment and flags
+  config::Environment environment;
+  report::Reporter& reporter;
+  report::Json& document;  // of --json: printed when the run is over, also when it fails
+  std::stop_token stop;
+  bool json = false;
+  bool yes = false;
+  bool no_service = false;
+  int verbosity = 0;  // -1 --quiet, 1 --verbose
+  // Where one-line progress goes besides the screen, such as service::notify_status. Called from several threads.
+  std::function<void(std::function<void(std::string_view)>)> set_status_sink;
+
+  // --repository or its setting. Throws no_repository when neither is given.
+  const base::Path& repository() const;
+  // Asks on the terminal, yes or no. Returns when the answer is yes or --yes was given. Throws refused when the
+  // answer is no or there is no terminal to ask on; `what` completes "not confirmed: …".
+  void confirm(const std::string& question) const;
+};
+
+using AddOptions = std::function<void(CLI::App&)>;
+using Run = std::function<base::ExitCode(Context&)>;
+
+// Parses, runs, and turns whatever comes out into an exit code: what `run` returned, 3 for ok with warnings,
+// an Error's code, 2 for wrong usage, 130 or 143 when a signal stopped it, 17 when stdout could not be written, 1 for
+// any other exception. Errors are printed once on stderr, and with --json as {"error": …} on stdout too.
+// SIGINT, SIGTERM and SIGHUP ask `Context::stop` to stop, however often they come.
+int run_main(int argc, char** argv, const ProgramInfo& info, const AddOptions& add_options, const Run& run);
+
+// The --help text, rendered here so that it does not change with the version of CLI11.
+std::string help_text(const CLI::App& app, const ProgramInfo& info);
+
+}  // namespace tmb::cli

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT
+#include "repository/column_numbers.hh"
+
+#include <algorithm>
+#include <bit>
+
+#include "base/error.hh"
+
+namespace tmb::repository {
+
+namespace {
+
+// Differences wrap around at 2^64, so that every value comes back whatever its neighbours are.
+std::uint64_t bits(std::int64_t value) { return static_cast<std::uint64_t>(value); }
+
+std::uint64_t zigzag(std::uint64_t difference) {
+  return (difference << 1U) ^ (0 - (difference >> 63U));
+}
+
+std::uint64_t unzigzag(std::uint64_t number) { return (number >> 1U) ^ (0 - (number & 1U)); }
+
+constexpr std::size_t window_length = 64;  // consecutive values that are looked at together
+constexpr std::size_t windows = 16;        // spread over the column
+
+}  // namespace
+
+NumberCoding NumberEncoder::choose(std::span<const std::int64_t> values) {
+  NumberCoding best;
+  unsigned best_cost = ~0U;
+  for (std::uint8_t order = 0; order <= 2; ++order) {
+    sample_.clear();
+    const std::size_t stride = std::max(values.size() / windows, window_length);
+    for (std::size_t start = 0; start < values.size(); start += stride) {
+      const std::size_t end = std::min(start + window_length, values.size());
+      for (std::size_t i = start + order; i < end; ++i) {
+        std::uint64_t x = bits(values[i]);
+        if (order >= 1) x -= bits(values[i - 1]);
+        if (order == 2) x -= bits(values[i - 1]) - bits(values[i - 2]);
+        sample_.push_back(static_cast<std::int64_t>(x));
+      }
+    }
+    if (sample_.empty()) continue;
+    std::int64_t centre = 0;
+    if (order < 2) {
+      const auto middle = sample_.begin() + static_cast<std::ptrdiff_t>(sample_.size() / 2);
+      std::nth_element(sample_.begin(), middle, sample_.end());
+      centre = *middle;
+    }
+    std::size_t cost = 0;  // in 1/16 bit for each value
+    for (const std::int64_t x : sample_) cost += static_cast<std::size_t>(std::bit_width(zigzag(bits(x) - bits(centre))));
+    cost = cost * 16 / sample_.size();
+    if (cost >= best_cost) continue;
+    best_cost = static_cast<unsigned>(cost);
+    best.order = order;
+    best.base = order == 0 ? centre : values[0];
+    best.step = order == 1 ? centre : 0;
+  }
+  return best;
+}
+
+NumberCoding NumberEncoder::encode(std::span<std::int64_t> values, std::string& out) {
+  NumberCoding coding = choose(values);
+  std::uint64_t previous = bits(coding.base);
+  std::uint64_t difference = 0;
+  if (coding.order == 1) {
+    previous -= bits(coding.step);
+    coding.base = static_cast<std::int64_t>(previous);
+  } else if (coding.order == 2) {
+    difference = bits(values[1]) - bits(values[0]);
+    coding.step = static_cast<std::int64_t>(difference);
+    previous -= difference;
+    coding.base = static_cast<std::int64_t>(previous);
+  }
+  std::uint64_t any = 0;
+  for (std::int64_t& value : values) {
+    const std::uint64_t x = bits(value);
+    std::uint64_t z = x - previous;
+    if (coding.order == 1) {
+      z -= bits(coding.step);
+    } else if (coding.order == 2) {
+      z -= difference;
+      difference = x - previous;
+    }
+    if (coding.order > 0) previous = x;
+    z = zigzag(z);
+    any |= z;
+    value = static_cast<std::int64_t>(z);
+  }
+  coding.width = static_cast<std::uint8_t>((static_cast<unsigned>(std::bit_width(any)) + 7) / 8);
+  for (unsigned plane = 0; plane < coding.width; ++plane) {
+    const std::size_t start = out.size();
+    out.resize(start + 1 + values.size());
+    char* const bytes = out.data() + start + 1;
+    std::uint64_t differing = 0;
+    const std::uint64_t first = bits(values[0]);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      differing |= bits(values[i]) ^ first;
+      bytes[i] = static_cast<char>(bits(values[i]) >> (8 * plane));
+    }
+    const bool constant = ((differing >> (8 * plane)) & 0xFFU) == 0;
+    out[start] = constant ? 0 : 1;
+    if (constant) out.resize(start + 2);
+  }
+  return coding;
+}
+
+std::size_t NumberReader::open(const NumberCoding& coding, std::size_t count, std::span<const char> encoded) {
+  coding_ = coding;
+  value_ = bits(coding.base);
+  step_ = bits(coding.step);
+  constant_ = 0;
+  planes_count_ = 0;
+  std::size_t at = 0;
+  for (unsigned plane = 0; plane < coding.width; ++plane) {
+    if (at >= encoded.size()) throw base::Error(base::ExitCode::damaged, "column codec: a byte plane is missing");
+    const char mode = encoded[at++];
+    const std::size_t length = mode == 0 ? 1 : count;
+    if ((mode != 0 && mode != 1) || encoded.size() - at < length || count == 0) {
+      throw base::Error(base::ExitCode::damaged, "column codec: a byte plane is malformed");
+    }
+    if (mode == 0) {
+      constant_ |= std::uint64_t{static_cast<unsigned char>(encoded[at])} << (8 * plane);
+    } else {
+      planes_[planes_count_++] = {encoded.data() + at, 8 * plane};
+    }
+    at += length;
+  }
+  return at;
+}
+
+template <typename Number>
+void NumberReader::add_up(std::size_t count, std::int64_t* values, Number number) {
+  std::uint64_t value = value_;
+  std::uint64_t step = step_;
+  if (coding_.order == 0) {
+    for (std::size_t i = 0; i < count; ++i) values[i] = static_cast<std::int64_t>(value + unzigzag(number(i)));
+  } else if (coding_.order == 1) {
+    for (std::size_t i = 0; i < count; ++i) {
+      value += step + unzigzag(number(i));
+      values[i] = static_cast<std::int64_t>(value);
+    }
+  } else {
+    for (std::size_t i = 0; i < count; ++i) {
+      step += unzigzag(number(i));
+      value += step;
+      values[i] = static_cast<std::int64_t>(value);
+    }
+  }
+  value_ = value;
+  step_ = step;
+}
+
+void NumberReader::read(std::size_t count, std::int64_t* values) {
+  const std::uint64_t constant = constant_;
+  const auto plane = [&](std::size_t p) {
+    return [bytes = planes_[p].next, shift = planes_[p].shift](std::size_t i) {
+      return std::uint64_t{static_cast<unsigned char>(bytes[i])} << shift;
+    };
+  };
+  if (planes_count_ == 0) {
+    add_up(count, values, [&](std::size_t) { return constant; });
+  } else if (planes_count_ == 1) {
+    add_up(count, values, [constant, a = plane(0)](std::size_t i) { return constant | a(i); });
+  } else if (planes_count_ == 2) {
+    add_up(count, values, [constant, a = plane(0), b = plane(1)](std::size_t i) { return constant | a(i) | b(i); });
+  } else {
+    std::fill_n(values, count, static_cast<std::int64_t>(constant));
+    for (std::size_t p = 0; p < planes_count_; ++p) {
+      const auto byte = plane(p);
+      for (std::size_t i = 0; i < count; ++i) values[i] |= static_cast<std::int64_t>(byte(i));
+    }
+    add_up(count, values, [values](std::size_t i) { return bits(values[i]); });
+  }
+  for (std::size_t p = 0; p < planes_count_; ++p) planes_[p].next += count;
+}
+
+}  // namespace tmb::repository

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+// A snapshot's manifest: what one backup holds and how it was taken, as plain structs and as JSON.
+// The file of the manifest is the commit point: a snapshot exists when it does.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.hh"
+#include "repository/object_store.hh"
+
+namespace tmb::repository {
+
+// One page range of one table as COPY text, cut into objects of at most 16 MiB (one, nearly always).
+// Concatenated in order they are the text that the server sent.
+struct Chunk {
+  std::uint64_t first_page = 0;
+  std::uint64_t end_page = 0;  // one behind the last; open_end for the last chunk of a table
+  std::string fingerprint;     // of row identities and their transactions; empty: never reuse
+  std::uint64_t rows = 0;
+  std::vector<ObjectRef> objects;
+  static constexpr std::uint64_t open_end = UINT64_MAX;
+  std::uint64_t plain_bytes() const;
+};
+
+struct TableData {
+  std::string schema;
+  std::string name;
+  std::vector<std::string> columns;  // those that COPY names, in its order; generated ones are absent
+  std::string signature;             // of what, besides its rows, decides a table's COPY text; empty: never reuse
+  std::uint64_t rows = 0;
+  std::vector<Chunk> chunks;
+};
+
+struct SequenceState {
+  std::string schema;
+  std::string name;
+  std::string last_value;  // decimal; kept as text, a sequence's range is that of bigint
+  bool is_called = false;
+};
+
+struct ExtensionInfo {
+  std::string name;
+  std::string version;
+  std::string schema;
+};
+
+// Where the rows came from: together they decide whether a later backup may trust this one's fingerprints.
+struct Origin {
+  std::string system_identifier;
+  std::string timeline;
+  std::string server_started;  // restart: the files under the server may be other ones
+  std::uint64_t database_oid = 0;
+  std::uint64_t next_transaction = 0;  // 64-bit, with epoch
+  std::uint64_t wal_position = 0;
+  bool durable = false;  // everything the snapshot saw was flushed when the manifest was written
+};
+
+struct DatabaseProperties {
+  std::string name;
+  std::string owner;
+  std::string encoding;
+  std::string collate;
+  std::string ctype;
+  std::string locale_provider;  // c, i or b
+  std::string locale;           // ICU or builtin locale; may be empty
+  std::string icu_rules;
+};
+
+// Counts of one car, so that two snapshots can be told apart by a person.
+struct CarSummary {
+  std::int64_t id = 0;
+  std::string name;
+  std::uint64_t drives = 0;
+  std::uint64_t charges = 0;
+  std::string first_date;
+  std::string last_date;
+};
+
+struct Manifest {
+  std::string id;  // 20261120T021503Z-7f3a
+  std::string repository_id;
+  std::uint64_t sequence = 0;  // 1 for the first snapshot of a repository, one more for each
+  std::string parent;          // the previous snapshot's id, empty for the first
+  std::string tag;
+  base::Time time{};     // of the database snapshot
+  double seconds = 0;    // that the backup took
+  std::string host;
+  std::string tool_version;
+  std::string server_version;      // 17.6 (Debian …)
+  int server_version_number = 0;   // 170006
+  std::string dump_tool_version;   // of the pg_dump that wrote the schema: 17.6
+  std::string role;                // that the backup ran as
+  DatabaseProperties database;
+  Origin origin;
+  std::string migration_version;  // newest row of schema_migrations; empty when there is none
+  std::string catalog_fingerprint;  // of the system catalogs: same as before means the same schema
+  std::vector<ExtensionInfo> extensions;
+  std::vector<std::string> roles;  // that owners and grants of the schema name
+  ObjectRef schema;
+  std::vector<TableData> tables;
+  std::vector<SequenceState> sequences;
+  std::vector<std::string> materialized_views;  // quoted names to refresh, in an order that works
+  std::vector<CarSummary> cars;
+
+  std::uint64_t rows() const;
+  std::uint64_t plain_bytes() const;
+  const TableData* find_table(const std::string& schema, const std::string& name) const;
+};
+
+// The bytes of the manifest's file: JSON whose last member is the SHA-256 of all that stands before it.
+std::string to_file(const Manifest& manifest);
+// Throws damaged for any byte that is not as to_file wrote it, unsupported for a newer format.
+Manifest manifest_from_file(const std::string& bytes);
+
+// A snapshot id is a UTC time and four hex digits; anything else never becomes a file name.
+bool is_snapshot_id(const std::string& text);
+
+}  // namespace tmb::repository

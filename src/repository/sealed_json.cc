@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+#include "repository/sealed_json.hh"
+
+#include "base/error.hh"
+#include "crypto/sha256.hh"
+
+namespace tmb::repository {
+
+using base::Error;
+using base::ExitCode;
+using base::printable;
+
+namespace {
+
+constexpr std::string_view checksum_key = "  \"sha256\": \"";
+constexpr std::string_view ending = "\"\n}\n";
+constexpr std::size_t tail_bytes = checksum_key.size() + 64 + ending.size();
+
+}  // namespace
+
+std::string seal_json(const Json& object) {
+  std::string text = object.dump();
+  text.pop_back();  // "}"
+  text += ",\n";
+  const std::string checksum = crypto::hex(crypto::sha256(text));
+  return text.append(checksum_key).append(checksum).append(ending);
+}
+
+void throw_bad_json(std::string_view what, const std::string& why) {
+  throw Error(ExitCode::damaged, std::string(what) + " is not what this program writes: " + printable(why));
+}
+
+Json open_sealed_json(std::string_view bytes, std::string_view what) {
+  const auto damaged = [&](const char* why) { return Error(ExitCode::damaged, std::string(what) + " " + why); };
+  if (bytes.size() < tail_bytes) throw damaged("is cut off");
+  const std::string_view body = bytes.substr(0, bytes.size() - tail_bytes);
+  const std::string_view tail = bytes.substr(body.size());
+  if (!tail.starts_with(checksum_key) || !tail.ends_with(ending)) throw damaged("is cut off or changed at its end");
+  if (tail.substr(checksum_key.size(), 64) != crypto::hex(crypto::sha256(body))) throw damaged("does not have its checksum");
+  return reading_json(what, [&] {
+    Json object = Json::parse(bytes);
+    object.erase("sha256");
+    return object;
+  });
+}
+
+}  // namespace tmb::repository

@@ -135,7 +135,7 @@ Manifest new_manifest(const Options& options, const Adapters& adapters, const st
   manifest.parent = parent ? parent->id : "";
   manifest.sequence = parent ? parent->sequence + 1 : 1;
   manifest.id = next_snapshot_id(manifest.time, manifest.parent, crypto::random_hex(2));
-  manifest.repository_id = adapters.repository == nullptr ? "" : adapters.repository->id();
+  manifest.repository_id = adapters.repository.id();
   manifest.tag = options.tag;
   manifest.host = host_name();
   manifest.tool_version = options.tool_version;
@@ -153,19 +153,15 @@ Outcome run(const Options& options, const Adapters& adapters, report::Reporter& 
   const auto seconds_since = [](std::chrono::steady_clock::time_point from) {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - from).count();
   };
-  const repository::Repository* repository = adapters.repository;
+  const repository::Repository& repository = adapters.repository;
   std::optional<base::FileLock> lock;
-  std::optional<Manifest> parent;
-  if (repository != nullptr) {
-    if (!options.dry_run) lock = repository->lock_for_writing();
-    parent = read_parent(*repository, reporter);
-  }
-  const Adapters storing{adapters.database, options.dry_run ? nullptr : repository, adapters.clock};
+  if (!options.dry_run) lock = repository.lock_for_writing();
+  const std::optional<Manifest> parent = read_parent(repository, reporter);
 
   Session session = open_session(adapters.database, options.lock_timeout_ms, stop);
   refuse_obstacles(session);
   Outcome outcome;
-  outcome.manifest = new_manifest(options, storing, parent);
+  outcome.manifest = new_manifest(options, adapters, parent);
   const Manifest* trusted = trusted_parent(options, parent, session, reporter);
   const Plan plan = make_plan(session.tables, session.server, trusted);
   outcome.manifest.catalog_fingerprint = catalog::read_catalog_fingerprint(session.connection);
@@ -173,9 +169,9 @@ Outcome run(const Options& options, const Adapters& adapters, report::Reporter& 
   reporter.begin_phase("reading", session.database.name, plan.pages * session.server.block_size, report::Unit::bytes);
   SchemaResult schema;
   CopyResult copied = copy_tables(
-      plan, session, adapters.database, storing.repository == nullptr ? nullptr : &repository->objects(), workers(options),
+      plan, session, adapters.database, options.dry_run ? nullptr : &repository.objects(), workers(options),
       [&](const std::stop_token& stop_all) {
-        schema = store_schema(options, storing, session.snapshot, session.server.version_number / 10000,
+        schema = store_schema(options, adapters, session.snapshot, session.server.version_number / 10000,
                               outcome.manifest.catalog_fingerprint, trusted, stop_all);
       },
       reporter, stop);
@@ -193,16 +189,17 @@ Outcome run(const Options& options, const Adapters& adapters, report::Reporter& 
   outcome.read_bytes = copied.totals.read_bytes;
   outcome.healed = copied.totals.healed;
   outcome.manifest.seconds = seconds_since(started);
-  if (storing.repository == nullptr) return outcome;
+  outcome.dry_run = options.dry_run;
+  if (options.dry_run) return outcome;
 
   if (stop.stop_requested()) throw Error(ExitCode::interrupted, "interrupted");
-  repository->publish(outcome.manifest);
+  repository.publish(outcome.manifest);
   if (outcome.healed > 0) {
     reporter.warning(report::counted(outcome.healed, "damaged object was", "damaged objects were") +
                      " found in the repository and written again; run teslamate-verify --read-data");
   }
-  outcome.new_bytes = copied.totals.new_bytes + schema.new_bytes + repository->manifest_bytes(outcome.manifest.id);
-  outcome.stored_bytes = stored_bytes(*repository, outcome.manifest);
+  outcome.new_bytes = copied.totals.new_bytes + schema.new_bytes + repository.manifest_bytes(outcome.manifest.id);
+  outcome.stored_bytes = stored_bytes(repository, outcome.manifest);
   return outcome;
 }
 

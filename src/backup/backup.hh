@@ -26,7 +26,7 @@ struct Options {
 
 struct Adapters {
   const postgres::ConnectionSettings& database;
-  const repository::Repository* repository;  // null in a dry run without one
+  const repository::Repository& repository;
   const base::Clock& clock;
 };
 
@@ -45,6 +45,7 @@ struct Outcome {
   std::uint64_t stored_bytes = 0;  // all that the snapshot occupies, shared or not
   std::uint64_t read_bytes = 0;    // COPY text read from the server
   std::uint64_t healed = 0;        // damaged objects written again
+  bool dry_run = false;            // nothing was stored
   bool schema_unchanged = false;
   double lock_seconds = 0;  // how long a change of a table's definition would have had to wait
 };

@@ -59,7 +59,7 @@ std::vector<std::string> describe(const Outcome& outcome) {
     const std::string label = counted(others, shown.empty() ? "table" : "other table", shown.empty() ? "tables" : "other tables");
     lines.push_back("  " + padded(label, name_width, false) + "  " + padded(grouped(m.rows() - rows_shown), rows_width, true) + " rows");
   }
-  if (outcome.stored_bytes == 0) {
+  if (outcome.dry_run) {
     std::uint64_t chunks = 0;
     std::uint64_t unchanged = 0;
     for (const TableOutcome& t : outcome.tables) chunks += t.chunks, unchanged += t.unchanged;

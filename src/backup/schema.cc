@@ -13,12 +13,12 @@ SchemaResult store_schema(const Options& options, const Adapters& adapters, cons
   result.tool_version = tools.version;
   const bool same = parent != nullptr && parent->catalog_fingerprint == catalog_fingerprint &&
                     parent->dump_tool_version == tools.version;
-  if (same && (adapters.repository == nullptr || adapters.repository->objects().looks_intact(parent->schema))) {
+  if (same && adapters.repository.objects().looks_intact(parent->schema)) {
     result.object = parent->schema;
     result.unchanged = true;
     return result;
   }
-  if (adapters.repository == nullptr) return result;
+  if (options.dry_run) return result;
 
   postgres::ToolRun run;
   run.program = "pg_dump";
@@ -28,7 +28,7 @@ SchemaResult store_schema(const Options& options, const Adapters& adapters, cons
   const std::string archive = postgres::run_tool(tools, run, adapters.database, repository::max_plain_bytes, stop);
   repository::Workspace workspace;
   const repository::StoredObject stored =
-      adapters.repository->objects().put(repository::ObjectType::schema, archive, workspace);
+      adapters.repository.objects().put(repository::ObjectType::schema, archive, workspace);
   result.object = stored.ref;
   result.new_bytes = stored.new_bytes;
   return result;

@@ -38,7 +38,10 @@ Time parse_iso_utc(std::string_view text) {
   const std::string copy(text);
   const char* end = strptime(copy.c_str(), "%Y-%m-%dT%H:%M:%SZ", &parts);
   if (end == nullptr || *end != '\0') throw Error(ExitCode::damaged, "not a time: " + printable(text));
-  return Time(std::chrono::seconds(timegm(&parts)));
+  const Time time{std::chrono::seconds(timegm(&parts))};
+  // 30 February reads as 2 March: what does not come back was no time.
+  if (iso_utc(time) != text) throw Error(ExitCode::damaged, "not a time: " + printable(text));
+  return time;
 }
 
 std::string local_time(Time time) {

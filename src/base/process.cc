@@ -49,6 +49,7 @@ std::vector<char*> pointers(const std::vector<std::string>& strings) {
     [[maybe_unused]] const ssize_t ignored = ::write(failure.write.get(), &error, sizeof error);
     ::_exit(127);
   };
+  ::setpgid(0, 0);  // its own children end with it, see the kill below
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (::getppid() != parent) ::_exit(127);
   sigset_t none;
@@ -145,7 +146,7 @@ ProcessResult run_process(const ProcessOptions& options, std::size_t output_limi
     ::poll(wait.data(), wait.size(), 100);
     if (wait[0].revents != 0 && !drain(out.read, result.output, output_limit, &overflow)) out.read.reset();
     if (wait[1].revents != 0 && !drain(err.read, result.errors, errors_kept, nullptr)) err.read.reset();
-    if ((options.stop.stop_requested() || overflow) && !std::exchange(terminated, true)) ::kill(pid, SIGTERM);
+    if ((options.stop.stop_requested() || overflow) && !std::exchange(terminated, true)) ::kill(-pid, SIGTERM);
   }
   result.exit_code = wait_for(pid);
   if (overflow) {

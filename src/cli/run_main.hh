@@ -18,7 +18,7 @@
 #include "base/exit_code.hh"
 #include "config/settings.hh"
 #include "report/json.hh"
-#include "report/reporter.hh"
+#include "report/program_reporter.hh"
 
 namespace tmb::cli {
 
@@ -41,15 +41,13 @@ struct ProgramInfo {
 struct Context {
   config::Settings settings;  // defaults, file, environment and flags
   config::Environment environment;
-  report::Reporter& reporter;
+  report::ProgramReporter& reporter;  // hand operations the Reporter in it; set_status_sink() for systemd
   report::Json& document;  // of --json: printed when the run is over, also when it fails
   std::stop_token stop;
   bool json = false;
   bool yes = false;
   bool no_service = false;
   int verbosity = 0;  // -1 --quiet, 1 --verbose
-  // Where one-line progress goes besides the screen, such as service::notify_status. Called from several threads.
-  std::function<void(std::function<void(std::string_view)>)> set_status_sink;
 
   // --repository or its setting. Throws no_repository when neither is given.
   const base::Path& repository() const;

@@ -73,7 +73,7 @@ void apply_environment(Settings& settings, const Environment& environment);
 // Throws refused when a file with secrets is open to others, local_io when it cannot be read.
 DatabaseSettings resolve_database(const DatabaseSettings& configured, const Environment& environment);
 
-// The account to connect as: root with a local socket and no password takes `os_user`, else the account named
+// The account to connect as: root with a local socket takes `os_user`, else, without a password, the account named
 // like the role, else stays root (nullopt). Throws usage when os_user is no account. `database` is resolved.
 using FindOsUser = std::function<std::optional<base::OsUser>(const std::string&)>;
 std::optional<base::OsUser> choose_os_user(const DatabaseSettings& database, const Environment& environment,

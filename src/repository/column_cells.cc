@@ -82,7 +82,8 @@ bool parse_date(const char* cell, std::int64_t& day) {
     return false;
   }
   const auto y = static_cast<unsigned>(year);
-  if (y < 1 || month < 1 || month > 12 || day_of_month < 1 || day_of_month > month_days[month - 1]) return false;
+  if (y < 1 || month < 1 || month > 12 || day_of_month < 1 || day_of_month > month_days[month - 1])
+    return false;
   if (month == 2 && day_of_month == 29 && !is_leap(y)) return false;
   day = day_number(y, month, day_of_month);
   return true;
@@ -124,7 +125,8 @@ bool DayCache::parse_timestamp(const char* cell, std::size_t length, bool zone, 
   std::uint64_t fraction = 0;
   if (length > 19) {
     const auto digits = static_cast<unsigned>(length - 20);
-    if (digits == 0 || cell[19] != '.' || cell[length - 1] == '0' || !parse_digits(cell + 20, digits, fraction)) {
+    if (digits == 0 || cell[19] != '.' || cell[length - 1] == '0' ||
+        !parse_digits(cell + 20, digits, fraction)) {
       return false;
     }
     fraction *= power_of_ten[6 - digits];
@@ -136,10 +138,12 @@ bool DayCache::parse_timestamp(const char* cell, std::size_t length, bool zone, 
 
 std::size_t DayCache::format_timestamp(std::int64_t value, unsigned scale, bool zone, char* out) {
   const auto unit = static_cast<std::int64_t>(power_of_ten[scale]);
-  if (value < first_day * seconds_per_day * unit || value >= (last_day + 1) * seconds_per_day * unit) return 0;
+  if (value < first_day * seconds_per_day * unit || value >= (last_day + 1) * seconds_per_day * unit)
+    return 0;
   std::int64_t in_day = value - day_ * seconds_per_day * unit;
   if (in_day < 0 || in_day >= seconds_per_day * unit) {
-    const std::int64_t day = (value - first_day * seconds_per_day * unit) / (seconds_per_day * unit) + first_day;
+    const std::int64_t day =
+        (value - first_day * seconds_per_day * unit) / (seconds_per_day * unit) + first_day;
     format_date(day, text_.data());
     text_[10] = ' ';
     day_ = day;
@@ -172,20 +176,28 @@ std::size_t DayCache::format_timestamp(std::int64_t value, unsigned scale, bool 
 std::size_t format_any_decimal(std::int64_t value, unsigned scale, bool trimmed, char* out) {
   std::uint64_t magnitude = static_cast<std::uint64_t>(value);
   if (value < 0) magnitude = 0 - magnitude;
-  while (trimmed && scale > 0 && magnitude % 10 == 0) {
-    magnitude /= 10;
-    --scale;
+  // All 24 digits that three groups of eight have; 2^63 has 19.
+  std::array<char, 24 + slack> digits{};
+  constexpr std::uint64_t group = power_of_ten[8];
+  store8(digits.data(), split_digits(magnitude / group / group) | ascii_zeros);
+  store8(digits.data() + 8, split_digits(magnitude / group % group) | ascii_zeros);
+  store8(digits.data() + 16, split_digits(magnitude % group) | ascii_zeros);
+  const char* const fraction = digits.data() + 24 - scale;
+  const char* whole = digits.data() + 4;
+  while (whole < fraction - 1 && *whole == '0') ++whole;
+  const char* end = digits.data() + 24;
+  while (trimmed && end > fraction && end[-1] == '0') --end;
+
+  char* p = out;
+  if (value < 0) *p++ = '-';
+  std::memcpy(p, whole, 20);
+  p += fraction - whole;
+  if (end > fraction) {
+    *p++ = '.';
+    std::memcpy(p, fraction, max_scale);
+    p += end - fraction;
   }
-  std::array<char, 24> reversed{};
-  std::size_t length = 0;
-  for (unsigned i = 0; magnitude != 0 || i <= scale; ++i) {
-    if (i == scale && scale > 0) reversed[length++] = '.';
-    reversed[length++] = static_cast<char>('0' + magnitude % 10);
-    magnitude /= 10;
-  }
-  if (value < 0) reversed[length++] = '-';
-  for (std::size_t i = 0; i < length; ++i) out[i] = reversed[length - 1 - i];
-  return length;
+  return static_cast<std::size_t>(p - out);
 }
 
 }  // namespace tmb::repository::cells

@@ -64,9 +64,33 @@ inline std::uint64_t split_digits(std::uint64_t value) {
   return tens | ((twos - tens * 10) << 8U);
 }
 
+// The digits of 0 to 999 in the order of their characters, and how many they are in the highest byte.
+inline constexpr std::array<std::uint32_t, 1000> short_numbers = [] {
+  std::array<std::uint32_t, 1000> numbers{};
+  for (std::uint32_t n = 0; n < 1000; ++n) {
+    const std::uint32_t length = n < 10 ? 1 : n < 100 ? 2 : 3;
+    for (std::uint32_t i = length, rest = n; i > 0; --i, rest /= 10)
+      numbers[n] |= ('0' + rest % 10) << (8 * (i - 1));
+    numbers[n] |= length << 24U;
+  }
+  return numbers;
+}();
+
+// Writes a whole number below 10^8 and returns its length; uses eight bytes of `out`.
+inline std::size_t format_whole(std::uint64_t value, char* out) {
+  if (value < short_numbers.size()) {
+    store8(out, short_numbers[value]);
+    return short_numbers[value] >> 24U;
+  }
+  const std::uint64_t digits = split_digits(value);
+  const unsigned zeros = static_cast<unsigned>(std::countr_zero(digits)) / 8;
+  store8(out, (digits | ascii_zeros) >> (8 * zeros));
+  return 8 - zeros;
+}
+
 struct Decimal {
-  std::int64_t value = 0;  // the digits without the dot
-  unsigned scale = 0;      // digits after the dot
+  std::int64_t value = 0;      // the digits without the dot
+  unsigned scale = 0;          // digits after the dot
   bool trailing_zero = false;  // the last of them is 0
 };
 
@@ -76,7 +100,8 @@ bool parse_decimal(const char* cell, std::size_t length, Decimal& decimal);
 
 // The quick way for decimals of exactly `scale` digits after the dot, with no more than 8 on either
 // side of it. False says only "not that": parse_decimal then decides.
-inline bool parse_decimal_of_scale(const char* cell, std::size_t length, unsigned scale, std::int64_t& value) {
+[[gnu::always_inline]] inline bool parse_decimal_of_scale(const char* cell, std::size_t length,
+                                                          unsigned scale, std::int64_t& value) {
   const bool negative = *cell == '-';
   const char* p = cell + (negative ? 1 : 0);
   const std::size_t digits = length - (negative ? 1 : 0) - (scale > 0 ? scale + 1 : 0);
@@ -157,16 +182,17 @@ inline std::size_t format_decimal(std::int64_t value, char* out) {
   const auto sign = static_cast<std::uint64_t>(value >> 63);  // all ones when negative
   const std::uint64_t magnitude = (static_cast<std::uint64_t>(value) ^ sign) - sign;
   const std::uint64_t whole = magnitude / unit;
-  if (whole >= 100000000) [[unlikely]] return format_any_decimal(value, Scale, Trimmed, out);
+  if (whole >= 100000000) [[unlikely]]
+    return format_any_decimal(value, Scale, Trimmed, out);
   char* p = out;
   *p = '-';
   p += sign & 1U;
-  const std::uint64_t digits = split_digits(whole);
-  // The bit keeps the last digit of 0.
-  const unsigned zeros = static_cast<unsigned>(std::countr_zero(digits | (1ULL << 56U))) / 8;
-  store8(p, (digits | ascii_zeros) >> (8 * zeros));
-  p += 8 - zeros;
-  if constexpr (Scale > 0) {
+  p += format_whole(whole, p);
+  if constexpr (Scale == 1 && !Trimmed) {
+    p[0] = '.';
+    p[1] = static_cast<char>('0' + (magnitude - whole * unit));
+    p += 2;
+  } else if constexpr (Scale > 0) {
     const std::uint64_t fraction = split_digits(magnitude - whole * unit) >> (64 - 8 * Scale);
     *p = '.';
     store8(p + 1, fraction | ascii_zeros);

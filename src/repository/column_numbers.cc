@@ -13,14 +13,13 @@ namespace {
 // Differences wrap around at 2^64, so that every value comes back whatever its neighbours are.
 std::uint64_t bits(std::int64_t value) { return static_cast<std::uint64_t>(value); }
 
-std::uint64_t zigzag(std::uint64_t difference) {
-  return (difference << 1U) ^ (0 - (difference >> 63U));
-}
+std::uint64_t zigzag(std::uint64_t difference) { return (difference << 1U) ^ (0 - (difference >> 63U)); }
 
 std::uint64_t unzigzag(std::uint64_t number) { return (number >> 1U) ^ (0 - (number & 1U)); }
 
-constexpr std::size_t window_length = 64;  // consecutive values that are looked at together
-constexpr std::size_t windows = 16;        // spread over the column
+constexpr std::size_t window_length = 64;   // consecutive values that are looked at together
+constexpr std::size_t windows = 16;         // spread over the column
+constexpr std::size_t piece_length = 8192;  // shorter planes share a zstd block with their neighbours
 
 }  // namespace
 
@@ -47,7 +46,8 @@ NumberCoding NumberEncoder::choose(std::span<const std::int64_t> values) {
       centre = *middle;
     }
     std::size_t cost = 0;  // in 1/16 bit for each value
-    for (const std::int64_t x : sample_) cost += static_cast<std::size_t>(std::bit_width(zigzag(bits(x) - bits(centre))));
+    for (const std::int64_t x : sample_)
+      cost += static_cast<std::size_t>(std::bit_width(zigzag(bits(x) - bits(centre))));
     cost = cost * 16 / sample_.size();
     if (cost >= best_cost) continue;
     best_cost = static_cast<unsigned>(cost);
@@ -58,7 +58,8 @@ NumberCoding NumberEncoder::choose(std::span<const std::int64_t> values) {
   return best;
 }
 
-NumberCoding NumberEncoder::encode(std::span<std::int64_t> values, std::string& out) {
+NumberCoding NumberEncoder::encode(std::span<std::int64_t> values, std::string& out,
+                                   std::vector<std::size_t>& cuts) {
   NumberCoding coding = choose(values);
   std::uint64_t previous = bits(coding.base);
   std::uint64_t difference = 0;
@@ -72,8 +73,10 @@ NumberCoding NumberEncoder::encode(std::span<std::int64_t> values, std::string& 
     coding.base = static_cast<std::int64_t>(previous);
   }
   std::uint64_t any = 0;
-  for (std::int64_t& value : values) {
-    const std::uint64_t x = bits(value);
+  std::uint64_t differing = 0;
+  std::uint64_t first = 0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const std::uint64_t x = bits(values[i]);
     std::uint64_t z = x - previous;
     if (coding.order == 1) {
       z -= bits(coding.step);
@@ -83,23 +86,25 @@ NumberCoding NumberEncoder::encode(std::span<std::int64_t> values, std::string& 
     }
     if (coding.order > 0) previous = x;
     z = zigzag(z);
+    if (i == 0) first = z;
     any |= z;
-    value = static_cast<std::int64_t>(z);
+    differing |= z ^ first;
+    values[i] = static_cast<std::int64_t>(z);
   }
   coding.width = static_cast<std::uint8_t>((static_cast<unsigned>(std::bit_width(any)) + 7) / 8);
   for (unsigned plane = 0; plane < coding.width; ++plane) {
-    const std::size_t start = out.size();
-    out.resize(start + 1 + values.size());
-    char* const bytes = out.data() + start + 1;
-    std::uint64_t differing = 0;
-    const std::uint64_t first = bits(values[0]);
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      differing |= bits(values[i]) ^ first;
-      bytes[i] = static_cast<char>(bits(values[i]) >> (8 * plane));
+    const unsigned shift = 8 * plane;
+    if (((differing >> shift) & 0xFFU) == 0) {
+      out += '\0';
+      out += static_cast<char>(first >> shift);
+      continue;
     }
-    const bool constant = ((differing >> (8 * plane)) & 0xFFU) == 0;
-    out[start] = constant ? 0 : 1;
-    if (constant) out.resize(start + 2);
+    out += '\1';
+    const std::size_t start = out.size();
+    out.resize(start + values.size());
+    char* const bytes = out.data() + start;
+    for (std::size_t i = 0; i < values.size(); ++i) bytes[i] = static_cast<char>(bits(values[i]) >> shift);
+    if (values.size() >= piece_length) cuts.push_back(out.size());
   }
   return coding;
 }
@@ -112,7 +117,8 @@ std::size_t NumberReader::open(const NumberCoding& coding, std::size_t count, st
   planes_count_ = 0;
   std::size_t at = 0;
   for (unsigned plane = 0; plane < coding.width; ++plane) {
-    if (at >= encoded.size()) throw base::Error(base::ExitCode::damaged, "column codec: a byte plane is missing");
+    if (at >= encoded.size())
+      throw base::Error(base::ExitCode::damaged, "column codec: a byte plane is missing");
     const char mode = encoded[at++];
     const std::size_t length = mode == 0 ? 1 : count;
     if ((mode != 0 && mode != 1) || encoded.size() - at < length || count == 0) {
@@ -133,7 +139,8 @@ void NumberReader::add_up(std::size_t count, std::int64_t* values, Number number
   std::uint64_t value = value_;
   std::uint64_t step = step_;
   if (coding_.order == 0) {
-    for (std::size_t i = 0; i < count; ++i) values[i] = static_cast<std::int64_t>(value + unzigzag(number(i)));
+    for (std::size_t i = 0; i < count; ++i)
+      values[i] = static_cast<std::int64_t>(value + unzigzag(number(i)));
   } else if (coding_.order == 1) {
     for (std::size_t i = 0; i < count; ++i) {
       value += step + unzigzag(number(i));
@@ -162,7 +169,8 @@ void NumberReader::read(std::size_t count, std::int64_t* values) {
   } else if (planes_count_ == 1) {
     add_up(count, values, [constant, a = plane(0)](std::size_t i) { return constant | a(i); });
   } else if (planes_count_ == 2) {
-    add_up(count, values, [constant, a = plane(0), b = plane(1)](std::size_t i) { return constant | a(i) | b(i); });
+    add_up(count, values,
+           [constant, a = plane(0), b = plane(1)](std::size_t i) { return constant | a(i) | b(i); });
   } else {
     std::fill_n(values, count, static_cast<std::int64_t>(constant));
     for (std::size_t p = 0; p < planes_count_; ++p) {

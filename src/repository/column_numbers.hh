@@ -21,8 +21,9 @@ struct NumberCoding {
 
 class NumberEncoder {
  public:
-  // Appends the planes of `values` to `out` and returns how they were made. Overwrites `values`.
-  NumberCoding encode(std::span<std::int64_t> values, std::string& out);
+  // Appends the planes of `values` to `out`, the ends of the long ones to `cuts`, and returns how they
+  // were made. Overwrites `values`.
+  NumberCoding encode(std::span<std::int64_t> values, std::string& out, std::vector<std::size_t>& cuts);
 
  private:
   NumberCoding choose(std::span<const std::int64_t> values);

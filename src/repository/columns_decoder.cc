@@ -47,7 +47,7 @@ struct Column {
   std::vector<std::string_view> entries;  // with their separators
 };
 
-constexpr std::size_t cells_per_block = 512;
+constexpr std::size_t cells_per_block = 1024;
 
 constexpr Slot null_tab_slot{'\\', 'N', '\t'};
 constexpr Slot null_newline_slot{'\\', 'N', '\n'};
@@ -56,9 +56,8 @@ constexpr std::string_view null_newline(null_newline_slot.data(), 3);
 
 // A lambda is compiled into the loop that calls it; a pointer to the function would not be.
 template <unsigned Scale, bool Trimmed>
-constexpr auto format_of_scale = [](std::int64_t value, char* out) {
-  return cells::format_decimal<Scale, Trimmed>(value, out);
-};
+constexpr auto format_of_scale =
+    [](std::int64_t value, char* out) { return cells::format_decimal<Scale, Trimmed>(value, out); };
 
 }  // namespace
 
@@ -72,7 +71,8 @@ struct ColumnDecoder::State {
   void fill_numbers(Column& column, std::size_t index, const std::vector<std::uint16_t>& block_rows);
   void fill_texts(Column& column, std::size_t index, const std::vector<std::uint16_t>& block_rows);
   template <typename Format>
-  void format(const Column& column, std::size_t index, const std::vector<std::uint16_t>& block_rows, Format write);
+  void format(const Column& column, std::size_t index, const std::vector<std::uint16_t>& block_rows,
+              Format write);
   template <bool Trimmed>
   void format_decimals(const Column& column, std::size_t index, const std::vector<std::uint16_t>& block_rows);
 
@@ -154,7 +154,7 @@ std::size_t ColumnDecoder::State::open(std::string_view encoded, std::size_t pla
   columns_count = layout::load<std::uint32_t>(encoded.data() + 1);
   rows = layout::load<std::uint32_t>(encoded.data() + 5);
   if (plain_length > layout::max_plain || columns_count > layout::max_columns ||
-      (columns_count == 0) != (rows == 0) || rows * columns_count > plain_length) {
+      (columns_count == 0) != (rows == 0) || rows > plain_length || rows * columns_count > plain_length) {
     damaged("the header is malformed");
   }
   if (columns.size() < columns_count) columns.resize(columns_count);
@@ -316,7 +316,8 @@ void ColumnDecoder::decode(std::string_view encoded, std::size_t plain_length, s
   char* cursor = out.data();
   const char* const end = cursor + plain_length;
   const std::size_t columns = state.columns_count;
-  const std::size_t block = std::clamp(cells_per_block / std::max<std::size_t>(columns, 1), std::size_t{1}, std::size_t{512});
+  const std::size_t block =
+      std::clamp(cells_per_block / std::max<std::size_t>(columns, 1), std::size_t{1}, std::size_t{512});
   state.pieces.resize(block * columns);
   state.slots.resize(block * columns);
   state.values.resize(block);

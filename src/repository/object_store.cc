@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <span>
 
 #include "base/error.hh"
 #include "base/fd.hh"
@@ -102,14 +103,24 @@ struct Workspace::Impl {
     ZSTD_freeDCtx(decompressor);
   }
 
-  // Appends one zstd frame of `bytes` to `out`.
-  void compress(std::string_view bytes, int level, std::string& out) {
+  // Appends one zstd frame of `bytes` to `out`, its blocks ending at `cuts` (ascending lengths).
+  void compress(std::string_view bytes, int level, std::span<const std::size_t> cuts, std::string& out) {
+    require(ZSTD_CCtx_reset(compressor, ZSTD_reset_session_and_parameters));
+    require(ZSTD_CCtx_setParameter(compressor, ZSTD_c_compressionLevel, level));
+    require(ZSTD_CCtx_setPledgedSrcSize(compressor, bytes.size()));
     const std::size_t start = out.size();
-    out.resize(start + ZSTD_compressBound(bytes.size()));
-    const std::size_t size =
-        ZSTD_compressCCtx(compressor, out.data() + start, out.size() - start, bytes.data(), bytes.size(), level);
-    if (ZSTD_isError(size) != 0) throw Error(ExitCode::internal, std::string("zstd: ") + ZSTD_getErrorName(size));
-    out.resize(start + size);
+    // Each flushed block may cost a block header and its part of the last, unfinished block.
+    out.resize(start + ZSTD_compressBound(bytes.size()) + (cuts.size() + 1) * 64);
+    ZSTD_outBuffer to{out.data() + start, out.size() - start, 0};
+    ZSTD_inBuffer from{bytes.data(), 0, 0};
+    for (const std::size_t cut : cuts) {
+      if (cut >= bytes.size() || cut <= from.size) continue;
+      from.size = cut;
+      run_compressor(to, from, ZSTD_e_flush);
+    }
+    from.size = bytes.size();
+    run_compressor(to, from, ZSTD_e_end);
+    out.resize(start + to.pos);
   }
 
   // nullptr when done, else what is wrong.
@@ -148,11 +159,11 @@ struct Workspace::Impl {
     out.resize(header_bytes);
     if (type == ObjectType::rows && encoder.encode(content, encoded) && encoded.size() <= max_encoded_bytes) {
       header.codec = Codec::columns;
-      compress(encoded, 1, out);
+      compress(encoded, 1, encoder.cuts(), out);
     }
     if (header.codec == Codec::plain || content.size() < try_both_below) {
       other.resize(header_bytes);
-      compress(content, 3, other);
+      compress(content, 3, {}, other);
       if (header.codec == Codec::plain || other.size() < out.size()) {
         header.codec = Codec::plain;
         out.swap(other);
@@ -160,6 +171,17 @@ struct Workspace::Impl {
     }
     header.payload_bytes = out.size() - header_bytes;
     write_header(out, header);
+  }
+
+  static std::size_t require(std::size_t result) {
+    if (ZSTD_isError(result) != 0) throw Error(ExitCode::internal, std::string("zstd: ") + ZSTD_getErrorName(result));
+    return result;
+  }
+
+  void run_compressor(ZSTD_outBuffer& to, ZSTD_inBuffer& from, ZSTD_EndDirective directive) {
+    while (require(ZSTD_compressStream2(compressor, &to, &from, directive)) != 0) {
+      if (to.pos == to.size) throw Error(ExitCode::internal, "zstd made more of its input than it may");
+    }
   }
 
   ZSTD_CCtx* compressor;

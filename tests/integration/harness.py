@@ -347,16 +347,38 @@ class Cluster:
         self.sql("postgres", f"DROP DATABASE IF EXISTS {quote_identifier(name)} WITH (FORCE)")
 
     def load_sample(self, database: str, positions: int = 2000, *args: str, seed: int = 1,
-                    create: bool = True, timeout: float = 600) -> Result:
-        """Fills a database with TeslaMate's tables and made-up drives; the same for the same seed."""
+                    create: bool = True, timeout: float = 600) -> None:
+        """Fills a database with TeslaMate's tables and made-up drives; the same for the same seed.
+
+        args: --plain-values, --rounded (see sample-database --help). At least 1000 positions.
+        """
         if create:
             self.create_db(database)
-        result = run_program([tool_path("sample-database"), *self.connection_flags(database), "--positions",
-                              str(positions), "--seed", str(seed), *args], env=self._environment(),
-                             timeout=timeout)
-        if result.code != 0:
-            raise HarnessError(f"sample-database failed with {result.code}:\n{result.err[-3000:]}")
-        return result
+        self._load_generated(database, ["--positions", str(positions), "--seed", str(seed), *args], timeout)
+
+    def next_day(self, database: str, day: int, rows: int = 3000, *, seed: int = 1, timeout: float = 600) -> None:
+        """Adds the changes of the day-th day after the sample, `rows` of them positions."""
+        self._load_generated(database, ["--day", str(day), "--rows", str(rows), "--seed", str(seed)], timeout)
+
+    def _load_generated(self, database: str, args: list[str], timeout: float) -> None:
+        generator = tool_path("sample-database")
+        psql = [self.bindir / "psql", *self.connection_flags(database), "-Xq", "-v", "ON_ERROR_STOP=1", "-f", "-"]
+        with tempfile.TemporaryFile() as errors:
+            make = subprocess.Popen([str(generator), *args], stdout=subprocess.PIPE, stderr=errors,
+                                    stdin=subprocess.DEVNULL, env=self._environment(), cwd="/")
+            load = subprocess.Popen([str(a) for a in psql], stdin=make.stdout, stdout=subprocess.DEVNULL,
+                                    stderr=errors, env=self._environment(), cwd="/")
+            make.stdout.close()
+            try:
+                codes = (load.wait(timeout), make.wait(timeout))
+            finally:
+                for process in (make, load):
+                    process.kill()
+                    process.wait()
+            if codes != (0, 0):
+                errors.seek(0)
+                raise HarnessError(f"sample-database {shlex.join(args)} ended with {codes[1]}, psql with {codes[0]}:"
+                                   f"\n{errors.read().decode('utf-8', 'replace')[-3000:]}")
 
 
 class Session:

@@ -108,9 +108,11 @@ void Car::drive(Spot target, double seconds) {
   const double force = 170 + 0.42 * speed_ * speed_ + mass_kg * 9.81 * slope_ +
                        mass_kg * (speed_ - before) / std::max(seconds, 0.1);
   const double wheels_kw = force * speed_ / 1000;
-  const double battery_kw = std::clamp(wheels_kw > 0 ? wheels_kw / 0.88 : wheels_kw * 0.75, -65.0, 190.0) + 0.9;
+  const double battery_kw =
+      std::clamp(wheels_kw > 0 ? wheels_kw / 0.88 : wheels_kw * 0.75, -65.0, 190.0) + 0.9;
   power_ = static_cast<int>(std::lround(battery_kw));
   charge_ = std::max(2.0, charge_ - battery_kw * seconds / 3600 / traits_.battery_kwh * 100);
+  thrift_ += random_.bell() * 0.0004 - (thrift_ - 0.86) * 0.002;
   inside_ += (static_cast<double>(set_temp_deci_) / 10 - inside_) * std::min(1.0, seconds / 260) +
              random_.bell() * 0.02;
   outside_ += random_.bell() * 0.012;
@@ -143,7 +145,7 @@ void Car::append_position(CopyText& rows, std::int64_t id, Microseconds date,
     rows.integer(fan_).decimal(set_temp_deci_, 1).decimal(set_temp_deci_, 1);
     rows.boolean(drive.has_value()).boolean(outside_ < 3 && traits_.has_rear_defroster).boolean(false);
   } else {
-    rows.null().null().null().null().null().null();
+    rows.null().decimal(set_temp_deci_, 1).null().null().null().null();
   }
   rows.integer(traits_.id).integer(drive).decimal(inside_temp_deci(), 1);
   if (full) {
@@ -151,7 +153,8 @@ void Car::append_position(CopyText& rows, std::int64_t id, Microseconds date,
   } else {
     rows.null().null().null();
   }
-  rows.decimal(range(traits_.full_rated_km * 0.86), 2).decimal(rated_range_centi(), 2);
+  rows.decimal(scaled(charge_ / 100 * traits_.full_rated_km * thrift_, 100), 2)
+      .decimal(rated_range_centi(), 2);
   rows.integer(usable_level());
   for (const double tyre : tyres_) {
     if (full) {

@@ -60,8 +60,8 @@ class Car {
 
   // A row as the API's poll gives it (full), or the streaming interface with many NULLs.
   // `with_elevation` false leaves elevation NULL: TeslaMate looks it up later.
-  void append_position(CopyText& rows, std::int64_t id, Microseconds date,
-                       std::optional<std::int64_t> drive, bool full, bool with_elevation);
+  void append_position(CopyText& rows, std::int64_t id, Microseconds date, std::optional<std::int64_t> drive,
+                       bool full, bool with_elevation);
   void use_precision(Precision precision) { precision_ = precision; }
 
  private:
@@ -74,9 +74,10 @@ class Car {
   double noise_north_ = 0;  // metres the receiver is off, moving slowly
   double noise_east_ = 0;
   double metres_per_degree_east_;
-  double odometer_;  // km
-  double charge_ = 71;  // per cent
-  double speed_ = 0;    // m/s
+  double odometer_;       // km
+  double charge_ = 71;    // per cent
+  double thrift_ = 0.86;  // how far the car thinks it gets, from what it used lately
+  double speed_ = 0;      // m/s
   double wanted_speed_ = 0;
   double heading_off_ = 0;  // radians away from the straight line to the target
   double bend_ = 0;

@@ -14,7 +14,8 @@ ChargeResult append_charge(Car& car, CopyText& charges, const ChargePlan& plan, 
   do {
     const double fade = std::max(0.15, 1.35 - car.charge_percent() / 75);
     const int volts = plan.fast ? random.integer(372, 396) : random.integer(226, 236);
-    const double kilowatts = plan.fast ? 135 * std::min(1.0, fade) + random.bell() * 2 : 10.9 + random.bell() * 0.2;
+    const double kilowatts =
+        plan.fast ? 135 * std::min(1.0, fade) + random.bell() * 2 : 10.9 + random.bell() * 0.2;
     charges.integer(plan.first_charge + result.rows).timestamp(date).boolean(false);
     charges.integer(car.battery_level()).decimal(std::llround(added_kwh * 100), 2);
     charges.integer(plan.fast ? 0 : 16);

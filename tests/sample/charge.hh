@@ -22,7 +22,7 @@ struct ChargePlan {
   std::int64_t first_charge = 1;  // id of the first row
   std::int64_t process = 1;
   Microseconds start = 0;
-  bool fast = false;         // direct current
+  bool fast = false;  // direct current
   double until_percent = 80;
   int most_rows = 400;
 };

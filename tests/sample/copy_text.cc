@@ -137,7 +137,6 @@ CopyText& CopyText::text(std::string_view value) {
   return *this;
 }
 
-
 void CopyText::end_row() {
   if (data_.size() < size_ + 1) {
     data_.resize(size_ + 4096);

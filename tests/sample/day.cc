@@ -44,10 +44,11 @@ CREATE TEMP TABLE sample_day_charge (LIKE public.charges) ON COMMIT DROP;
 constexpr std::string_view changes_of_old_rows = R"sql(
 UPDATE positions SET elevation = 480 + id % 97
 WHERE elevation IS NULL AND id > (SELECT max(id) FROM positions) - 200000 AND drive_id IN
-      (SELECT id FROM drives WHERE end_date IS NOT NULL ORDER BY id DESC LIMIT 12);
+      (SELECT id FROM drives WHERE end_date IS NOT NULL ORDER BY id DESC LIMIT 100);
 
 UPDATE charging_processes AS process
-SET end_date = sums.end_date, charge_energy_added = sums.added, charge_energy_used = round(sums.added * 1.08, 2),
+SET end_date = sums.end_date, charge_energy_added = sums.added,
+    charge_energy_used = round(sums.added * 1.08, 2),
     end_ideal_range_km = sums.ideal, end_rated_range_km = sums.rated, end_battery_level = sums.level,
     duration_min = round(extract(epoch FROM sums.end_date - process.start_date) / 60),
     outside_temp_avg = sums.outside
@@ -72,7 +73,8 @@ ORDER BY cars.id, span.since;
 
 INSERT INTO addresses (id, display_name, latitude, longitude, name, house_number, road, city, postcode, state,
                        country, raw, inserted_at, updated_at, osm_id, osm_type)
-SELECT address_id, 'Neue Straße ' || address_id, latitude, longitude, 'Neue Straße', address_id, 'Neue Straße',
+SELECT address_id, 'Neue Straße ' || address_id, latitude, longitude, 'Neue Straße', address_id,
+       'Neue Straße',
        'München', '80331', 'Bayern', 'Deutschland',
        jsonb_build_object('lat', latitude, 'lon', longitude, 'osm_id', 900000000 + address_id),
        starts, starts, 900000000 + address_id, 'way'
@@ -80,7 +82,8 @@ FROM sample_day;
 
 CREATE TEMP TABLE sample_day_drive ON COMMIT DROP AS
 SELECT number, nextval('trips_id_seq')::integer AS drive_id
-FROM (SELECT DISTINCT drive_id AS number FROM sample_day_position WHERE drive_id IS NOT NULL ORDER BY 1) AS numbers;
+FROM (SELECT DISTINCT drive_id AS number FROM sample_day_position WHERE drive_id IS NOT NULL
+      ORDER BY 1) AS numbers;
 INSERT INTO drives (id, start_date, car_id)
 SELECT drive_id, starts, car_id FROM sample_day, sample_day_drive ORDER BY drive_id;
 
@@ -133,8 +136,8 @@ FROM sample_day,
              min(battery_level) AS level_min, max(battery_level) AS level_max,
              round(avg(outside_temp), 1) AS outside
       FROM sample_day_charge WHERE charging_process_id = 1) AS sums;
-INSERT INTO charging_processes (id, start_date, start_ideal_range_km, start_rated_range_km, start_battery_level,
-                                car_id, position_id, address_id)
+INSERT INTO charging_processes (id, start_date, start_ideal_range_km, start_rated_range_km,
+                                start_battery_level, car_id, position_id, address_id)
 SELECT open_process_id, starts + (min(date) - timestamp '1970-01-01'), min(ideal_battery_range_km),
        min(rated_battery_range_km), min(battery_level), other_car_id,
        (SELECT max(id) FROM positions WHERE car_id = other_car_id), address_id
@@ -168,14 +171,14 @@ std::string token_update(Random& random) {
   return sql + "\nWHERE id = (SELECT min(id) FROM private.tokens);\nCOMMIT;\n";
 }
 
-// A charge for `process` of at most `rows` rows.
-std::int64_t append_day_charge(Car& car, Script& script, Random& random, std::int64_t first, std::int64_t process,
-                               Microseconds start, int rows) {
+// A charge for `process` of `rows` rows.
+std::int64_t append_day_charge(Car& car, Script& script, Random& random, std::int64_t first,
+                               std::int64_t process, Microseconds start, int rows) {
   ChargePlan plan;
   plan.first_charge = first;
   plan.process = process;
   plan.start = start;
-  plan.until_percent = 78;
+  plan.until_percent = 101;
   plan.most_rows = rows;
   return first + append_charge(car, script.rows(Table::charges), plan, random).rows;
 }
@@ -192,7 +195,8 @@ void write_day(Script& script, const Options& options) {
   script.sql(beginning);
   script.use_name(Table::positions, "sample_day_position");
   script.use_name(Table::charges, "sample_day_charge");
-  const std::int64_t drives = std::max<std::int64_t>(1, (options.rows - 2 + longest_drive - 1) / longest_drive);
+  const std::int64_t drives =
+      std::max<std::int64_t>(1, (options.rows - 2 + longest_drive - 1) / longest_drive);
   std::int64_t next_position = 1;
   Microseconds time = first_drive;
   for (std::int64_t drive = 1; next_position < options.rows - 1; ++drive) {
@@ -218,7 +222,8 @@ void write_day(Script& script, const Options& options) {
     car.append_position(script.rows(Table::positions), next_position++, moment(time, options.precision),
                         std::nullopt, true, false);
   }
-  const std::int64_t next_charge = append_day_charge(car, script, random, 1, 1, time + minute, 60);
+  const std::int64_t next_charge = append_day_charge(car, script, random, 1, 1, time + minute, 40);
+  car.set_charge(46);
   append_day_charge(car, script, random, next_charge, 2, time + 90 * minute, 9);
   script.sql(changes_of_old_rows);
   script.sql(new_rows);

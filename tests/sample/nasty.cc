@@ -42,7 +42,8 @@ constexpr std::array<std::string_view, 22> texts{
 };
 
 std::string scrambled(std::size_t length, Random& random) {
-  static constexpr std::string_view letters = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ+/";
+  static constexpr std::string_view letters =
+      "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ+/";
   std::string text;
   text.reserve(length);
   while (text.size() < length) {
@@ -105,7 +106,13 @@ void append_drives(CopyText& rows, NextIds& next) {
                                         {not_a_number, 100, 1.0 / 3}}};
   for (const Numbers& number : numbers) {
     rows.integer(next.drive++).timestamp(just_before_march).timestamp(just_before_march + 1).text("NaN");
-    rows.integer(-32768).integer(32767).null().text("-9999.99").text("NaN").real(number.start).real(number.end);
+    rows.integer(-32768)
+        .integer(32767)
+        .null()
+        .text("-9999.99")
+        .text("NaN")
+        .real(number.start)
+        .real(number.end);
     rows.real(number.distance).integer(0).integer(1).decimal(-5, 1);
     for (int i = 0; i < 10; ++i) {
       rows.null();
@@ -116,8 +123,13 @@ void append_drives(CopyText& rows, NextIds& next) {
 
 void append_positions(CopyText& rows, NextIds& next) {
   for (const double odometer : {not_a_number, infinity, -infinity, -0.0, 1e-300, 12345.678901234567}) {
-    rows.integer(next.position++).timestamp(just_before_march).text("NaN").decimal(-179'999'999, 6).integer(-1);
-    rows.integer(32767).real(odometer).text("NaN").integer(0).decimal(-1, 1).integer(-430).integer(2147483647);
+    rows.integer(next.position++)
+        .timestamp(just_before_march)
+        .text("NaN")
+        .decimal(-179'999'999, 6)
+        .integer(-1);
+    rows.integer(32767).real(odometer).text("NaN").integer(0).decimal(-1, 1).integer(-430).integer(
+        2147483647);
     for (int i = 0; i < 5; ++i) {
       rows.null();
     }
@@ -132,10 +144,11 @@ void append_times(Script& script, NextIds& next) {
     std::string_view start;
     std::string_view end;
   };
-  static constexpr std::array<Span, 4> spans{{{"-infinity", "infinity"},
-                                              {"0044-03-15 12:00:00.000001 BC", "0001-12-31 23:59:59.999999 BC"},
-                                              {"4713-11-24 00:00:00 BC", "1582-10-15 00:00:00"},
-                                              {"9999-12-31 23:59:59.999999", "294276-12-31 23:59:59.999999"}}};
+  static constexpr std::array<Span, 4> spans{
+      {{"-infinity", "infinity"},
+       {"0044-03-15 12:00:00.000001 BC", "0001-12-31 23:59:59.999999 BC"},
+       {"4713-11-24 00:00:00 BC", "1582-10-15 00:00:00"},
+       {"9999-12-31 23:59:59.999999", "294276-12-31 23:59:59.999999"}}};
   std::size_t i = 0;
   for (const Span& span : spans) {
     script.rows(Table::updates).integer(next.update++).text(span.start).text(span.end);
@@ -143,7 +156,13 @@ void append_times(Script& script, NextIds& next) {
   }
   script.rows(Table::states).integer(next.state++).text("offline").text("0044-03-15 12:00:00.000001 BC");
   script.rows(Table::states).text("2019-01-01 00:00:00.000001").integer(2).end_row();
-  script.rows(Table::updates).integer(next.update++).timestamp(just_before_march).null().null().integer(1).end_row();
+  script.rows(Table::updates)
+      .integer(next.update++)
+      .timestamp(just_before_march)
+      .null()
+      .null()
+      .integer(1)
+      .end_row();
 }
 
 }  // namespace

@@ -51,13 +51,15 @@ struct CarRow {
   std::string_view marketing;
 };
 constexpr std::array<CarRow, 2> car_rows{{
-    {1, 2, 1126000012345678, 1519000111, "3", 0.1527, "5YJ3E7EB2KF000316", "Blitz", "74D", "MidnightSilver", "LR AWD"},
+    {1, 2, 1126000012345678, 1519000111, "3", 0.1527, "5YJ3E7EB2KF000316", "Blitz", "74D", "MidnightSilver",
+     "LR AWD"},
     {2, 1, 1126000087654321, 1519000222, "Y", 0.1615, "7SAYGDEF8PF000042", "Käthe", "74", "DeepBlue", "RWD"},
 }};
 
 class Generator {
  public:
-  Generator(Script& script, const Options& options) : script_(script), options_(options), random_(options.seed) {}
+  Generator(Script& script, const Options& options)
+      : script_(script), options_(options), random_(options.seed) {}
 
   void run() {
     script_.sql(schema_before_data());
@@ -89,6 +91,7 @@ class Generator {
     slot_ = span / outings;
     first_moment_ = last_moment - span;
     now_ = first_moment_;
+    planned_ = first_moment_;
   }
 
   CopyText& rows(Table table) { return script_.rows(table); }
@@ -111,17 +114,28 @@ class Generator {
       rows(Table::car_settings).boolean(id == 2).boolean(true).boolean(true).boolean(id == 1).end_row();
     }
     for (const CarRow& car : car_rows) {
-      rows(Table::cars).integer(car.id).integer(car.eid).integer(car.vid).text(car.model).real(car.efficiency);
+      rows(Table::cars)
+          .integer(car.id)
+          .integer(car.eid)
+          .integer(car.vid)
+          .text(car.model)
+          .real(car.efficiency);
       rows(Table::cars).timestamp(first_moment_).timestamp(last_moment / second * second).text(car.vin);
       const bool nasty = !options_.plain_values && car.id == 2;
-      rows(Table::cars).text(nasty ? "Käthe 🚗 \"d'Or\"\t\\N\n\\." : car.name).text(nasty ? "" : car.trim).integer(car.settings).text(nasty ? "\\N" : car.color).text("None");
+      rows(Table::cars)
+          .text(nasty ? "Käthe 🚗 \"d'Or\"\t\\N\n\\." : car.name)
+          .text(nasty ? "" : car.trim)
+          .integer(car.settings)
+          .text(nasty ? "\\N" : car.color)
+          .text("None");
       rows(Table::cars).text("Pinwheel18").integer(car.id).text(car.marketing).end_row();
     }
     write_token();
   }
 
   std::string token_text(std::size_t length) {
-    static constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    static constexpr std::string_view letters =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     std::string text = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.";
     while (text.size() < length) {
       text += letters[random_.next() % letters.size()];
@@ -150,7 +164,8 @@ class Generator {
       traits.battery_kwh = row.id == 1 ? 74 : 60;
       traits.full_ideal_km = row.id == 1 ? 512 : 455;
       traits.full_rated_km = row.id == 1 ? 488 : 430;
-      lives_.push_back({Car(traits, home, row.id == 1 ? 8123.456789 : 311.020517, random_), {}, {}, first_moment_, 0});
+      lives_.push_back(
+          {Car(traits, home, row.id == 1 ? 8123.456789 : 311.020517, random_), {}, {}, first_moment_, 0});
     }
     for (Life& life : lives_) {
       life.car.use_precision(options_.precision);
@@ -164,7 +179,8 @@ class Generator {
   }
 
   Spot around(Spot centre, double metres) {
-    return {centre.latitude + random_.bell() * metres / 111'320, centre.longitude + random_.bell() * metres / 74'400};
+    return {centre.latitude + random_.bell() * metres / 111'320,
+            centre.longitude + random_.bell() * metres / 74'400};
   }
 
   Place new_place(Spot spot, bool with_geofence) {
@@ -188,8 +204,8 @@ class Generator {
 
   std::int64_t append_address(Spot spot) {
     static constexpr std::array<std::string_view, 12> roads{
-        "Lindenstraße", "Am Mühlbach",  "Bahnhofstraße", "Schulweg",      "Rosenheimer Straße", "Gartenweg",
-        "Hauptstraße",  "Forstweg",     "Dachauer Straße", "Kirchplatz", "Ringstraße",         "An der Isar"};
+        "Lindenstraße", "Am Mühlbach", "Bahnhofstraße",   "Schulweg",   "Rosenheimer Straße", "Gartenweg",
+        "Hauptstraße",  "Forstweg",    "Dachauer Straße", "Kirchplatz", "Ringstraße",         "An der Isar"};
     static constexpr std::array<std::string_view, 6> towns{"München", "Freising",  "Erding",
                                                            "Dachau",  "Starnberg", "Ebersberg"};
     const std::string road{roads[random_.next() % roads.size()]};
@@ -202,19 +218,36 @@ class Generator {
     const std::string shown = number + ", " + road + ", " + town + ", Bayern, " + postcode + ", Deutschland";
     const std::string raw =
         R"({"lat": ")" + lat + R"(", "lon": ")" + lon + R"(", "type": "house", "osm_id": )" + osm +
-        R"(, "address": {"city": ")" + town + R"(", "road": ")" + road + R"(", "state": "Bayern", "country": )" +
-        R"("Deutschland", "postcode": ")" + postcode + R"(", "country_code": "de", "house_number": ")" + number +
-        R"(", "ISO3166-2-lvl4": "DE-BY"}, "licence": "sample data", "osm_type": "node", "boundingbox": [")" + lat +
-        R"(", ")" + lat + R"(", ")" + lon + R"(", ")" + lon + R"("], "display_name": ")" + shown + R"("})";
+        R"(, "address": {"city": ")" + town + R"(", "road": ")" + road +
+        R"(", "state": "Bayern", "country": )" + R"("Deutschland", "postcode": ")" + postcode +
+        R"(", "country_code": "de", "house_number": ")" + number +
+        R"(", "ISO3166-2-lvl4": "DE-BY"}, "licence": "sample data", "osm_type": "node", "boundingbox": [")" +
+        lat + R"(", ")" + lat + R"(", ")" + lon + R"(", ")" + lon + R"("], "display_name": ")" + shown +
+        R"("})";
     CopyText& addresses = rows(Table::addresses);
     addresses.integer(next_.address).text(shown).decimal(std::llround(spot.latitude * 1e6), 6);
-    addresses.decimal(std::llround(spot.longitude * 1e6), 6).text(road + " " + number).text(number).text(road).null();
-    addresses.text(town).text("Landkreis " + town).text(postcode).text("Bayern").null().text("Deutschland").text(raw);
-    addresses.timestamp(now_ / second * second).timestamp(now_ / second * second).text(osm).text("node").end_row();
+    addresses.decimal(std::llround(spot.longitude * 1e6), 6)
+        .text(road + " " + number)
+        .text(number)
+        .text(road)
+        .null();
+    addresses.text(town)
+        .text("Landkreis " + town)
+        .text(postcode)
+        .text("Bayern")
+        .null()
+        .text("Deutschland")
+        .text(raw);
+    addresses.timestamp(now_ / second * second)
+        .timestamp(now_ / second * second)
+        .text(osm)
+        .text("node")
+        .end_row();
     return next_.address++;
   }
 
-  void append_state(const Life& life, std::string_view state, Microseconds from, std::optional<Microseconds> to) {
+  void append_state(const Life& life, std::string_view state, Microseconds from,
+                    std::optional<Microseconds> to) {
     CopyText& states = rows(Table::states);
     states.integer(next_.state++).text(state).timestamp(from);
     if (to) {
@@ -228,27 +261,33 @@ class Generator {
   // The car sleeps, wakes up, drives somewhere, stands online for a while, charges now and then.
   void next_outing() {
     Life& life = lives_[random_.chance(0.6) ? 0 : 1];
-    const Microseconds end_of_slot = now_ + slot_ * 9 / 10;
     Microseconds time = now_ + static_cast<Microseconds>(random_.unit() * 0.25 * static_cast<double>(slot_));
-    now_ += slot_;
-    const double parked_hours = static_cast<double>(time - life.state_since) / static_cast<double>(60 * minute);
+    const Microseconds latest_end = std::max(planned_ + slot_ * 9 / 10, time + slot_ / 3);
+    planned_ += slot_;
+    const double parked_hours =
+        static_cast<double>(time - life.state_since) / static_cast<double>(60 * minute);
     life.car.park(time, std::max(0.05, parked_hours));
     append_state(life, random_.chance(0.03) ? "offline" : "asleep", life.state_since, time);
     life.state_since = time;
     append_parked(life, time, random_.integer(1, 3));
-    time = append_drive(life, time, end_of_slot);
+    time = append_drive(life, time, latest_end);
     append_parked(life, time, random_.integer(8, 30));
     if (life.car.charge_percent() < 24 || random_.chance(0.25)) {
       append_charging(life, time);
     }
     if (random_.chance(0.02)) {
       rows(Table::updates).integer(next_.update).timestamp(time).timestamp(time + 23 * minute + 417'000);
-      const std::string version = std::to_string(2018 + next_.update / 20) + "." + std::to_string(next_.update % 44);
-      rows(Table::updates).text(version + ".3 " + token_text(48).substr(37)).integer(life.car.traits().id).end_row();
+      const std::string version =
+          std::to_string(2018 + next_.update / 20) + "." + std::to_string(next_.update % 44);
+      rows(Table::updates)
+          .text(version + ".3 " + token_text(48).substr(37))
+          .integer(life.car.traits().id)
+          .end_row();
       ++next_.update;
     }
     append_state(life, "online", life.state_since, time + 1'234);
     life.state_since = time + 1'234;
+    now_ = std::max(planned_, time + minute);
   }
 
   // Polls of the standing car; moves `time` on.
@@ -308,13 +347,21 @@ class Generator {
 
     CopyText& drives = rows(Table::drives);
     drives.integer(plan.drive).timestamp(moment(plan.start, plan.precision)).timestamp(trip.end);
-    drives.decimal(trip.outside_deci, 1).integer(trip.speed_max).integer(trip.power_max).integer(trip.power_min);
+    drives.decimal(trip.outside_deci, 1)
+        .integer(trip.speed_max)
+        .integer(trip.power_max)
+        .integer(trip.power_min);
     drives.decimal(before.ideal_range_centi(), 2).decimal(life.car.ideal_range_centi(), 2);
-    drives.real(before.odometer_km()).real(life.car.odometer_km()).real(life.car.odometer_km() - before.odometer_km());
+    drives.real(before.odometer_km())
+        .real(life.car.odometer_km())
+        .real(life.car.odometer_km() - before.odometer_km());
     drives.integer((trip.end - plan.start + minute / 2) / minute).integer(life.car.traits().id);
     drives.decimal(trip.inside_deci, 1).integer(from.address).integer(target.address);
     drives.decimal(before.rated_range_centi(), 2).decimal(life.car.rated_range_centi(), 2);
-    drives.integer(plan.first_position).integer(next_.position - 1).integer(from.geofence).integer(target.geofence);
+    drives.integer(plan.first_position)
+        .integer(next_.position - 1)
+        .integer(from.geofence)
+        .integer(target.geofence);
     drives.integer(trip.ascent).integer(trip.descent).end_row();
     return trip.end;
   }
@@ -339,7 +386,10 @@ class Generator {
     time = result.end;
 
     CopyText& processes = rows(Table::charging_processes);
-    processes.integer(plan.process).timestamp(plan.start).timestamp(result.end).decimal(result.added_centi, 2);
+    processes.integer(plan.process)
+        .timestamp(plan.start)
+        .timestamp(result.end)
+        .decimal(result.added_centi, 2);
     processes.decimal(before.ideal_range_centi(), 2).decimal(life.car.ideal_range_centi(), 2);
     processes.integer(before.battery_level()).integer(life.car.battery_level());
     processes.integer((result.end - plan.start) / minute).decimal(before.outside_temp_deci(), 1);
@@ -357,7 +407,8 @@ class Generator {
   void leave_open_charge(Life& life) {
     const std::int64_t position = next_.position++;
     const Car before = life.car;
-    life.car.append_position(rows(Table::positions), position, moment(now_, options_.precision), std::nullopt, true, false);
+    life.car.append_position(rows(Table::positions), position, moment(now_, options_.precision), std::nullopt,
+                             true, false);
     ChargePlan plan;
     plan.first_charge = next_.charge;
     plan.process = next_.process++;
@@ -366,9 +417,22 @@ class Generator {
     plan.until_percent = 101;
     next_.charge += append_charge(life.car, rows(Table::charges), plan, random_).rows;
     CopyText& processes = rows(Table::charging_processes);
-    processes.integer(plan.process).timestamp(plan.start).null().null().decimal(before.ideal_range_centi(), 2).null();
-    processes.integer(before.battery_level()).null().null().null().integer(life.car.traits().id).integer(position);
-    processes.integer(life.here.address).decimal(before.rated_range_centi(), 2).null().integer(life.here.geofence);
+    processes.integer(plan.process)
+        .timestamp(plan.start)
+        .null()
+        .null()
+        .decimal(before.ideal_range_centi(), 2)
+        .null();
+    processes.integer(before.battery_level())
+        .null()
+        .null()
+        .null()
+        .integer(life.car.traits().id)
+        .integer(position);
+    processes.integer(life.here.address)
+        .decimal(before.rated_range_centi(), 2)
+        .null()
+        .integer(life.here.geofence);
     processes.null().null().end_row();
   }
 
@@ -424,7 +488,8 @@ class Generator {
   std::vector<Life> lives_;
   Microseconds slot_ = 0;
   Microseconds first_moment_ = 0;
-  Microseconds now_ = 0;
+  Microseconds planned_ = 0;  // when this slot begins
+  Microseconds now_ = 0;      // and when the last outing is over, if that is later
 };
 
 }  // namespace

@@ -34,7 +34,8 @@ std::string sealed_token_hex(std::string_view plain, std::string_view encryption
                              const std::array<std::uint8_t, 12>& nonce) {
   std::array<std::uint8_t, 32> key{};
   unsigned key_size = 0;
-  check(EVP_Digest(encryption_key.data(), encryption_key.size(), key.data(), &key_size, EVP_sha256(), nullptr));
+  check(
+      EVP_Digest(encryption_key.data(), encryption_key.size(), key.data(), &key_size, EVP_sha256(), nullptr));
 
   const std::unique_ptr<EVP_CIPHER_CTX, FreeContext> context(EVP_CIPHER_CTX_new());
   const std::vector<std::uint8_t> input = bytes_of(plain);
@@ -45,7 +46,8 @@ std::string sealed_token_hex(std::string_view plain, std::string_view encryption
   check(EVP_EncryptInit_ex(context.get(), EVP_aes_256_gcm(), nullptr, key.data(), nonce.data()));
   check(EVP_EncryptUpdate(context.get(), nullptr, &length, authenticated.data(),
                           static_cast<int>(authenticated.size())));
-  check(EVP_EncryptUpdate(context.get(), sealed.data(), &length, input.data(), static_cast<int>(input.size())));
+  check(
+      EVP_EncryptUpdate(context.get(), sealed.data(), &length, input.data(), static_cast<int>(input.size())));
   check(EVP_EncryptFinal_ex(context.get(), mac.data(), &length));
   check(EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_GCM_GET_TAG, mac_size, mac.data()));
 

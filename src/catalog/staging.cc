@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+#include "catalog/staging.hh"
+
+#include "base/error.hh"
+#include "catalog/reader.hh"
+
+namespace tmb::catalog {
+
+using postgres::Connection;
+using postgres::Result;
+
+namespace {
+
+constexpr const char* not_of_the_system = "n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') ";
+
+std::vector<std::string> first_column(const Result& r) {
+  std::vector<std::string> out;
+  for (int row = 0; row < r.rows(); ++row) out.push_back(r.string(row, 0));
+  return out;
+}
+
+}  // namespace
+
+void prepare_for_loading(Connection& c) {
+  // A crash loses the staging database, not data: nothing needs to wait for the disk until the swap.
+  c.execute("SET synchronous_commit = off");
+}
+
+void silence_triggers(Connection& c) {
+  try {
+    c.execute("SET session_replication_role = replica");
+  } catch (const postgres::DatabaseError& error) {
+    if (error.sqlstate() != "42501") throw;
+  }
+}
+
+std::string copy_in_statement(const Connection& c, const std::string& schema, const std::string& name,
+                              const std::vector<std::string>& columns) {
+  std::string list;
+  for (const std::string& column : columns) list += (list.empty() ? "" : ", ") + c.identifier(column);
+  return "COPY " + qualified(c, schema, name) + (list.empty() ? "" : " (" + list + ")") + " FROM STDIN";
+}
+
+void set_sequence(Connection& c, const Sequence& s) {
+  c.query("SELECT setval($1::regclass, $2::int8, $3::bool)",
+          {qualified(c, s.schema, s.name), s.last_value, s.is_called ? "true" : "false"});
+}
+
+void refresh_materialized_view(Connection& c, const std::string& quoted_name) {
+  c.execute("REFRESH MATERIALIZED VIEW " + quoted_name);
+}
+
+void analyze_table(Connection& c, const std::string& schema, const std::string& name) {
+  c.execute("ANALYZE " + qualified(c, schema, name));
+}
+
+std::uint64_t count_rows(Connection& c, const std::string& schema, const std::string& name) {
+  return static_cast<std::uint64_t>(c.query("SELECT count(*) FROM ONLY " + qualified(c, schema, name)).integer(0, 0));
+}
+
+ObjectCounts read_object_counts(Connection& c) {
+  const Result r = c.query(std::string("SELECT (SELECT count(*) FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid "
+                                       "JOIN pg_namespace n ON n.oid = t.relnamespace WHERE ") + not_of_the_system +
+                           "), (SELECT count(*) FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace WHERE " +
+                           not_of_the_system + "AND k.contype <> 'n')");
+  return {static_cast<std::uint64_t>(r.integer(0, 0)), static_cast<std::uint64_t>(r.integer(0, 1))};
+}
+
+std::vector<std::string> read_invalid_indexes(Connection& c) {
+  return first_column(c.query(
+      "SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid AND x.relkind = 'i' "
+      "WHERE NOT (i.indisvalid AND i.indisready AND i.indislive) ORDER BY 1"));
+}
+
+std::vector<std::string> read_unvalidated_constraints(Connection& c) {
+  return first_column(c.query(
+      "SELECT format('%I on %s', k.conname, CASE WHEN k.conrelid <> 0 THEN k.conrelid::regclass::text ELSE "
+      "k.contypid::regtype::text END) FROM pg_constraint k WHERE NOT k.convalidated ORDER BY 1"));
+}
+
+void try_earthdistance(Connection& c, const std::string& schema) {
+  postgres::Transaction transaction(c, "READ ONLY");
+  // The function's own text names what it calls without a schema, as the extension wrote it.
+  c.execute("SET LOCAL search_path = " + c.identifier(schema) + ", pg_catalog");
+  c.query("SELECT " + c.identifier(schema) + ".ll_to_earth(52.52, 13.405)");
+}
+
+std::vector<std::string> read_user_schemas(Connection& c) {
+  return first_column(c.query(
+      "SELECT quote_ident(n.nspname) FROM pg_namespace n WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' "
+      "AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_namespace'::regclass AND e.objid = n.oid AND "
+      "e.deptype = 'e') ORDER BY n.nspname COLLATE \"C\""));
+}
+
+bool table_exists(Connection& c, const std::string& schema, const std::string& name) {
+  return c.query("SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+                 "WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')", {schema, name}).rows() == 1;
+}
+
+std::string newest_row(Connection& c, const std::string& schema, const std::string& name, const std::string& column) {
+  const Result there = c.query(
+      "SELECT FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
+      "WHERE n.nspname = $1 AND c.relname = $2 AND a.attname = $3 AND NOT a.attisdropped", {schema, name, column});
+  if (there.rows() == 0) return "";
+  return c.query("SELECT max(" + c.identifier(column) + ")::text FROM " + qualified(c, schema, name)).string(0, 0);
+}
+
+}  // namespace tmb::catalog

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+// The statements that fill a database from a snapshot and look whether everything arrived.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "catalog/model.hh"
+#include "postgres/connection.hh"
+
+namespace tmb::catalog {
+
+// Settings of a session that only fills a database nobody uses yet.
+void prepare_for_loading(postgres::Connection& connection);
+// Keeps triggers, event triggers and rules of the restored database from running; where the role may not, nothing.
+void silence_triggers(postgres::Connection& connection);
+
+// COPY … FROM STDIN for these columns; a table without columns is copied whole.
+std::string copy_in_statement(const postgres::Connection& connection, const std::string& schema, const std::string& name,
+                              const std::vector<std::string>& columns);
+void set_sequence(postgres::Connection& connection, const Sequence& sequence);
+// `quoted_name` as read_materialized_views wrote it.
+void refresh_materialized_view(postgres::Connection& connection, const std::string& quoted_name);
+void analyze_table(postgres::Connection& connection, const std::string& schema, const std::string& name);
+
+// Rows of the table itself, without those of tables that inherit from it.
+std::uint64_t count_rows(postgres::Connection& connection, const std::string& schema, const std::string& name);
+
+struct ObjectCounts {
+  std::uint64_t indexes = 0;
+  std::uint64_t constraints = 0;
+};
+ObjectCounts read_object_counts(postgres::Connection& connection);
+// Indexes that the server would not use: not valid or not ready. Those of partitioned tables are left out.
+std::vector<std::string> read_invalid_indexes(postgres::Connection& connection);
+// Constraints that new rows must meet and old ones were not checked for.
+std::vector<std::string> read_unvalidated_constraints(postgres::Connection& connection);
+// Calls ll_to_earth, as TeslaMate's queries do. Throws database when it does not work.
+void try_earthdistance(postgres::Connection& connection, const std::string& schema);
+
+// Schemas that hold something of the users, quoted; and what in-place restores must remove besides them.
+std::vector<std::string> read_user_schemas(postgres::Connection& connection);
+
+// The newest value of a table's date column as text; empty when there is no such table, column or row.
+std::string newest_row(postgres::Connection& connection, const std::string& schema, const std::string& name,
+                       const std::string& column);
+bool table_exists(postgres::Connection& connection, const std::string& schema, const std::string& name);
+
+}  // namespace tmb::catalog

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+#include "restore/restore.hh"
+
+#include "base/error.hh"
+#include "catalog/admin.hh"
+#include "restore/check.hh"
+#include "restore/differences.hh"
+#include "restore/in_place.hh"
+#include "restore/leftovers.hh"
+#include "restore/preflight.hh"
+#include "restore/stage.hh"
+#include "restore/swap.hh"
+#include "restore/verify.hh"
+#include "restore/workers.hh"
+
+namespace tmb::restore {
+
+using base::Error;
+using base::ExitCode;
+using base::printable;
+using repository::BackupSource;
+
+namespace {
+
+Outcome begin_outcome(const Session& s, const BackupSource& source, const std::string& operation) {
+  Outcome out;
+  out.operation = operation;
+  out.snapshot = source.manifest().id;
+  out.rows = source.manifest().rows();
+  out.tables = source.manifest().tables.size();
+  out.live_database = s.database;
+  return out;
+}
+
+Journal begin_journal(const Session& s, const Target& t, const std::string& snapshot) {
+  Journal j;
+  j.run = s.run;
+  j.operation = s.options.as_database.empty() ? "restore" : "as-database";
+  j.system_identifier = s.system_identifier;
+  j.live = s.database;
+  if (t.live) j.live_oid = t.live->oid;
+  if (t.live) j.live_comment = t.live->comment;
+  j.staging = t.staging;
+  j.kept = t.kept;
+  j.snapshot = snapshot;
+  j.units = t.units;
+  return j;
+}
+
+void confirm_replacing(const Session& s, const Target& t, const repository::Manifest& m) {
+  if (!t.live) return;
+  std::string question = "Replace " + printable(s.database) + " with the snapshot of " + base::local_time(m.time) + "?";
+  if (!t.newest_live_row.empty()) question += " Its newest position is of " + t.newest_live_row.substr(0, 19) + " UTC.";
+  s.adapters.confirm(question + " The present database is kept as " + printable(t.kept) + ".");
+}
+
+// The restored database gets its own name and is nobody's staging any more.
+void publish_as(Session& s, StagingDatabase& staging) {
+  postgres::Transaction transaction(s.admin, "");
+  catalog::rename_database(s.admin, staging.name(), s.options.as_database);
+  catalog::set_database_comment(s.admin, s.options.as_database, std::nullopt);
+  transaction.commit();
+  staging.release();
+  s.journal.remove();
+}
+
+Outcome restore_beside(Session& s, const BackupSource& source, const Target& target) {
+  Outcome out = begin_outcome(s, source, s.options.as_database.empty() ? "restore" : "as-database");
+  Journal journal = begin_journal(s, target, out.snapshot);
+  s.journal.write(journal);
+  StagingDatabase staging(s, target, out.snapshot);
+  journal.staging_oid = staging.oid();
+  s.journal.write(journal);
+  load(s, source, target, staging);
+  check(s, source.manifest(), staging);
+  if (s.stop.stop_requested()) throw Error(ExitCode::interrupted, "interrupted");
+  if (!s.options.as_database.empty()) {
+    publish_as(s, staging);
+    out.loaded_database = s.options.as_database;
+    return out;
+  }
+  if (target.live) rehearse_access(s, target.live->name, staging.name());
+  Swap swap(s, journal);
+  try {
+    out.down_seconds = swap.run();
+  } catch (const Error& error) {
+    // What was live for a moment, or may be, is kept: the service may have written to it.
+    if (error.code() == ExitCode::rolled_back || error.code() == ExitCode::needs_person) staging.release();
+    throw;
+  }
+  staging.release();
+  out.loaded_database = s.database;
+  out.kept_database = journal.kept;
+  return out;
+}
+
+void describe(const Session& s, Outcome& out) {
+  using namespace std::chrono;
+  const std::string rows = report::counted(out.rows, "row", "rows") + " of snapshot " + out.snapshot;
+  if (out.operation == "as-database") {
+    out.lines.push_back("loaded " + rows + " into " + printable(out.loaded_database) + "; " + printable(s.database) + " was not touched");
+    return;
+  }
+  out.kept_until = s.began + days(s.options.keep_old_days);
+  std::string line = "restored " + rows + ".";
+  if (!out.kept_database.empty()) {
+    line += " The old database is kept as " + printable(out.kept_database) + " until " + base::local_time(out.kept_until).substr(0, 10) +
+            "; undo with: teslamate-restore --rollback";
+  }
+  out.lines.push_back(line);
+}
+
+void list_kept_lines(Session& s, Outcome& out) {
+  out.kept = list_kept(s, true);
+  for (const KeptDatabase& kept : out.kept) {
+    if (kept.name == out.kept_database) continue;
+    const auto age = std::chrono::duration_cast<std::chrono::days>(s.began - kept.since).count();
+    out.lines.push_back("kept from before: " + printable(kept.name) + ", " + report::byte_size(kept.bytes) + ", " +
+                        report::counted(static_cast<std::uint64_t>(std::max<std::int64_t>(age, 0)), "day", "days") + " old" +
+                        (age >= s.options.keep_old_days ? "; remove it with: teslamate-restore --drop-kept" : ""));
+  }
+}
+
+}  // namespace
+
+Outcome run(const Options& options, const BackupSource& source, const Adapters& adapters, report::Reporter& reporter,
+            const std::stop_token& stop) {
+  const auto began = std::chrono::steady_clock::now();
+  Session session = open_session(options, adapters, reporter, stop);
+  try {
+    if (options.dry_run) {
+      if (session.journal.read()) reporter.note("an interrupted restore waits to be finished or undone: teslamate-restore --abort");
+    } else {
+      for (const std::string& line : clear_leftovers(session)) reporter.note(line);
+    }
+    read_everything(source, worker_count(options.jobs), reporter, stop);
+    const Target target = preflight(session, source.manifest());
+    Outcome out;
+    if (options.dry_run) {
+      out = describe_differences(session, source, target);
+    } else {
+      if (options.as_database.empty()) confirm_replacing(session, target, source.manifest());
+      out = options.in_place ? restore_in_place(session, source, target) : restore_beside(session, source, target);
+      describe(session, out);
+      list_kept_lines(session, out);
+    }
+    out.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+    return out;
+  } catch (Error& error) {
+    if (error.state().empty()) error.with_state(untouched_state(session));
+    throw;
+  }
+}
+
+}  // namespace tmb::restore

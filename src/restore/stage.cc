@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+#include "restore/stage.hh"
+
+#include <algorithm>
+#include <atomic>
+#include <fstream>
+
+#include "base/error.hh"
+#include "catalog/staging.hh"
+#include "restore/marker.hh"
+#include "restore/schema.hh"
+#include "restore/workers.hh"
+
+namespace tmb::restore {
+
+using base::Error;
+using base::ExitCode;
+using base::printable;
+using postgres::Connection;
+using repository::Manifest;
+
+namespace {
+
+// One chunk of one table: a COPY of its own, so that every worker is busy to the end.
+struct Task {
+  const repository::TableData* table;
+  const repository::Chunk* chunk;
+};
+
+std::vector<Task> tasks_of(const Manifest& manifest) {
+  std::vector<const repository::TableData*> tables;
+  for (const repository::TableData& table : manifest.tables) tables.push_back(&table);
+  std::stable_sort(tables.begin(), tables.end(), [](const auto* a, const auto* b) { return a->rows > b->rows; });
+  std::vector<Task> out;
+  for (const repository::TableData* table : tables) {
+    for (const repository::Chunk& chunk : table->chunks) {
+      if (chunk.rows > 0) out.push_back({table, &chunk});
+    }
+  }
+  return out;
+}
+
+void load_chunk(Connection& connection, const repository::BackupSource& source, const Task& task,
+                repository::Workspace& workspace, std::string& content) {
+  const repository::TableData& table = *task.table;
+  try {
+    connection.begin_copy_in(catalog::copy_in_statement(connection, table.schema, table.name, table.columns));
+    for (const repository::ObjectRef& ref : task.chunk->objects) {
+      source.read(repository::ObjectType::rows, ref, workspace, content);
+      connection.send_copy_data(content);
+    }
+    const std::uint64_t stored = connection.finish_copy_in();
+    if (stored != task.chunk->rows) {
+      throw Error(ExitCode::damaged, "the database stored " + std::to_string(stored) + " rows of a chunk that has " +
+                                         std::to_string(task.chunk->rows));
+    }
+  } catch (Error& error) {
+    error.with_context("loading the table " + printable(table.schema + "." + table.name));
+    throw;
+  }
+}
+
+void load_rows(Session& s, const repository::BackupSource& source, const StagingDatabase& staging, unsigned jobs) {
+  const std::vector<Task> tasks = tasks_of(source.manifest());
+  s.reporter.begin_phase("loading", staging.name(), source.manifest().rows(), report::Unit::rows);
+  std::atomic<std::size_t> next{0};
+  std::atomic<std::uint64_t> rows{0};
+  const auto useful = static_cast<unsigned>(std::clamp<std::size_t>(tasks.size(), 1, jobs));
+  run_workers(useful, s.stop, [&](const std::stop_token& stop) {
+    Connection connection = Connection::open(staging.settings(), stop);
+    catalog::prepare_for_loading(connection);
+    repository::Workspace workspace;
+    std::string content;
+    for (std::size_t i = next++; i < tasks.size(); i = next++) {
+      load_chunk(connection, source, tasks[i], workspace, content);
+      s.reporter.progress(rows += tasks[i].chunk->rows);
+    }
+  });
+  s.reporter.end_phase(report::counted(rows, "row", "rows"));
+}
+
+// A share of what memory the machine has left, when the server is on it: sorting in memory is what makes indexes fast.
+std::uint64_t index_memory_mb(const postgres::ConnectionSettings& settings, unsigned jobs) {
+  constexpr std::uint64_t least = 64;
+  constexpr std::uint64_t most = 1024;
+  constexpr std::uint64_t unknown = 256;
+  if (!settings.host.empty() && settings.host.front() != '/') return unknown;
+  std::ifstream file("/proc/meminfo");
+  std::string name;
+  std::uint64_t kilobytes = 0;
+  std::string unit;
+  while (file >> name >> kilobytes && std::getline(file, unit)) {
+    if (name == "MemAvailable:") return std::clamp(kilobytes / 1024 / 4 / jobs, least, most);
+  }
+  return unknown;
+}
+
+void finish_schema(Session& s, const SchemaArchive& archive, const Target& t, const StagingDatabase& staging, unsigned jobs) {
+  s.reporter.begin_phase("indexing", staging.name(), 0, report::Unit::items);
+  if (t.tool_connects) {
+    const std::string options = "-c synchronous_commit=off -c max_parallel_maintenance_workers=0 -c maintenance_work_mem=" +
+                                std::to_string(index_memory_mb(s.settings(), jobs)) + "MB";
+    archive.restore(Section::post_data, staging.settings(), jobs, options, s.stop);
+  } else {
+    Connection connection = Connection::open(staging.settings(), s.stop);
+    connection.execute(archive.sql(Section::post_data, staging.settings(), connection.server_version(), s.stop));
+  }
+  s.reporter.end_phase("indexes and constraints are there");
+}
+
+void prepare_schema(Session& s, const SchemaArchive& archive, const Target& t, const StagingDatabase& staging) {
+  if (t.tool_connects) {
+    archive.restore(Section::pre_data, staging.settings(), 1, "-c synchronous_commit=off", s.stop);
+  } else {
+    Connection connection = Connection::open(staging.settings(), s.stop);
+    connection.execute(archive.sql(Section::pre_data, staging.settings(), connection.server_version(), s.stop));
+  }
+}
+
+void restore_sequences(const Manifest& manifest, Connection& connection) {
+  for (const repository::SequenceState& q : manifest.sequences) {
+    catalog::set_sequence(connection, {q.schema, q.name, q.last_value, q.is_called});
+  }
+}
+
+}  // namespace
+
+StagingDatabase::StagingDatabase(Session& session, const Target& target, const std::string& snapshot)
+    : session_(&session), name_(target.staging) {
+  catalog::create_database(session.admin, name_, target.facts, target.tablespace);
+  try {
+    oid_ = catalog::find_database(session.admin, name_).value().oid;
+    // The lock before the mark: whoever sees the mark finds the lock taken for as long as we live.
+    catalog::try_session_lock(session.admin, catalog::staging_lock, oid_);
+    const Marker marker{Marker::Kind::staging, session.run, session.database, snapshot, session.began, {}};
+    catalog::set_database_comment(session.admin, name_, to_comment(marker));
+  } catch (...) {
+    drop();
+    throw;
+  }
+}
+
+StagingDatabase::~StagingDatabase() { drop(); }
+
+void StagingDatabase::drop() noexcept {
+  if (session_ == nullptr) return;
+  try {
+    Connection admin = reopen_admin(session_->settings(), session_->database, std::chrono::seconds(20));
+    // By its mark, not by its name alone: what has been live, for however short a time, carries another one.
+    const auto entry = catalog::find_database(admin, name_);
+    const auto marker = entry ? parse_marker(entry->comment) : std::nullopt;
+    const bool unmarked = entry && !entry->comment && (oid_ == 0 || entry->oid == oid_);
+    const bool marked = marker && marker->kind == Marker::Kind::staging && marker->run == session_->run;
+    if (unmarked || marked) catalog::drop_database(admin, name_);
+    session_->journal.remove();
+  } catch (const Error& error) {
+    session_->reporter.warning("could not remove " + printable(name_) + " (" + error.message() +
+                               "); the next restore does, or: teslamate-restore --abort");
+  }
+  session_ = nullptr;
+}
+
+void load(Session& s, const repository::BackupSource& source, const Target& target, const StagingDatabase& staging) {
+  const unsigned jobs = worker_count(s.options.jobs);
+  repository::Workspace workspace;
+  std::string content;
+  source.read(repository::ObjectType::schema, source.manifest().schema, workspace, content);
+  const SchemaArchive archive(content, target.tools, s.settings());
+  prepare_schema(s, archive, target, staging);
+  load_rows(s, source, staging, jobs);
+  finish_schema(s, archive, target, staging, jobs);
+  Connection connection = Connection::open(staging.settings(), s.stop);
+  catalog::prepare_for_loading(connection);
+  catalog::silence_triggers(connection);
+  restore_sequences(source.manifest(), connection);
+  for (const std::string& view : source.manifest().materialized_views) {
+    catalog::refresh_materialized_view(connection, view);
+  }
+}
+
+}  // namespace tmb::restore

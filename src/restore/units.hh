@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+// The service around a swap: taken down so that it stays down, brought up as it was, watched. Private to restore/.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "report/reporter.hh"
+#include "restore/journal.hh"
+#include "restore/restore.hh"
+
+namespace tmb::restore {
+
+class Units {
+ public:
+  // `control` may be null: there is nothing to stop or start.
+  Units(service::ServiceControl* control, const Options& options, report::Reporter& reporter)
+      : control_(control), options_(&options), reporter_(&reporter) {}
+
+  // Which of them run now, and whether the health address answers while they do.
+  void look(std::vector<UnitRecord>& units);
+
+  // Holds and stops each, in order; cannot be interrupted. Throws service.
+  void take_down(const std::vector<UnitRecord>& units);
+  // Releases all and starts, in reverse order, those that ran before. Goes through all of them before it throws
+  // the first error.
+  void bring_up(const std::vector<UnitRecord>& units);
+
+  // Returns once the units have been active without a restart for the settle time, the health address answers
+  // and `database_answers` returned true. Throws service when that does not come to pass in time. An address
+  // that did not answer before the restore either is a warning only.
+  void watch(const std::vector<UnitRecord>& units, const std::function<bool()>& database_answers);
+
+ private:
+  void start(const std::string& unit);
+
+  service::ServiceControl* control_;
+  std::map<std::string, service::UnitState> baselines_;  // of the units that bring_up saw running
+  const Options* options_;
+  report::Reporter* reporter_;
+  bool answered_before_ = false;
+};
+
+}  // namespace tmb::restore

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+// Several threads at one job: the first error stops the others and is thrown once all have ended. Private to restore/.
+#pragma once
+
+#include <functional>
+#include <stop_token>
+
+namespace tmb::restore {
+
+unsigned worker_count(unsigned wanted);
+
+// Calls `work` on `count` threads. A worker ends when it finds nothing more to do; the token it is given is asked
+// to stop when `stop` is or when another worker threw.
+void run_workers(unsigned count, const std::stop_token& stop, const std::function<void(const std::stop_token&)>& work);
+
+}  // namespace tmb::restore

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+#include "backup/backup.hh"
+#include "base/error.hh"
+#include "cli/run_main.hh"
+#include "connection_settings.hh"
+#include "repository/last_seen.hh"
+
+namespace {
+
+using namespace tmb;
+
+struct Options {
+  backup::Options backup;
+  repository::OpenOptions open;
+};
+
+void add_options(CLI::App& app, Options& options) {
+  app.add_flag("--full", options.backup.full, "Read every row, whatever the last snapshot says");
+  app.add_option("--tag", options.backup.tag, "A word to find the snapshot by")->type_name("TEXT");
+  app.add_flag("--init", options.open.init, "Make the repository's folder if it is missing");
+  app.add_flag("--accept-repository", options.open.accept,
+               "Go on with another repository, or an older copy of it, than this machine remembers");
+  app.add_flag("--dry-run", options.backup.dry_run, "Say what would be read; write nothing");
+}
+
+report::Json to_json(const backup::Outcome& outcome) {
+  const repository::Manifest& m = outcome.manifest;
+  report::Json tables = report::Json::array();
+  for (const backup::TableOutcome& t : outcome.tables) {
+    tables.push_back({{"schema", t.schema}, {"name", t.name}, {"rows", t.rows}, {"chunks", t.chunks}, {"unchanged", t.unchanged}});
+  }
+  return {{"snapshot", outcome.dry_run ? report::Json() : report::Json(m.id)},
+          {"dry_run", outcome.dry_run},
+          {"time", base::iso_utc(m.time)},
+          {"parent", m.parent},
+          {"tag", m.tag},
+          {"database", m.database.name},
+          {"server_version", m.server_version},
+          {"migration_version", m.migration_version},
+          {"rows", m.rows()},
+          {"plain_bytes", m.plain_bytes()},
+          {"read_bytes", outcome.read_bytes},
+          {"stored_bytes", outcome.stored_bytes},
+          {"new_bytes", outcome.new_bytes},
+          {"schema_unchanged", outcome.schema_unchanged},
+          {"healed_objects", outcome.healed},
+          {"lock_seconds", outcome.lock_seconds},
+          {"seconds", m.seconds},
+          {"tables", tables}};
+}
+
+base::ExitCode run(Options& options, cli::Context& context) {
+  options.backup.jobs = context.settings.jobs;
+  options.backup.tool_version = cli::version();
+  options.backup.pg_bin_dir = context.settings.database.pg_bin_dir;
+  const bool dry_run = options.backup.dry_run;
+  const base::Path& path = context.repository();
+  const base::Path& state = context.settings.state_dir;
+  // A dry run writes nothing, so it does not make a repository either.
+  const repository::Opened opened = dry_run ? repository::Opened{repository::Repository::open(path), false}
+                                            : repository::open_for_backup(path, state, options.open);
+  if (opened.created) context.reporter.note("made a new repository in " + base::printable(path.string()));
+  const postgres::ConnectionSettings database = tools::connection_settings(context.settings, context.environment);
+  const base::SystemClock clock;
+  const backup::Outcome outcome = backup::run(
+      options.backup, {database, opened.repository, clock}, context.reporter, context.stop);
+  if (!dry_run) {
+    const repository::Manifest& m = outcome.manifest;
+    repository::remember(state, opened.repository, {opened.repository.id(), m.sequence, m.id});
+  }
+  context.document.update(to_json(outcome));
+  for (const std::string& line : backup::describe(outcome)) context.reporter.result(line);
+  return base::ExitCode::ok;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  const cli::ProgramInfo info{
+      .name = "teslamate-backup",
+      .about = "Takes a snapshot of TeslaMate's database into a repository, reading only what changed.",
+      .epilogue = "Examples:\n"
+                  "  teslamate-backup -r /var/lib/teslamate-backup/repository\n"
+                  "  teslamate-backup -h /run/postgresql -U teslamate --tag before-upgrade\n",
+      .database = true,
+      .repository = true,
+      .jobs = true,
+      .state = true,
+      .services = false,
+      .unsaid_state = "the database was not changed; no snapshot was added",
+  };
+  return cli::run_main(argc, argv, info, [&](CLI::App& app) { add_options(app, options); },
+                       [&](cli::Context& context) { return run(options, context); });
+}

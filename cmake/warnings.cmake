@@ -3,7 +3,7 @@
 add_library(tm_warnings INTERFACE)
 target_compile_options(tm_warnings INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wold-style-cast
-  -Wnon-virtual-dtor -Woverloaded-virtual -Wnull-dereference -Wformat=2 -Werror)
+  -Wnon-virtual-dtor -Woverloaded-virtual -Wnull-dereference -Wformat=2 -Wno-format-nonliteral -Werror)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # False positives in the standard library's own headers at -O2 (GCC bugs 105329, 107852).
   target_compile_options(tm_warnings INTERFACE -Wno-restrict -Wno-null-dereference)

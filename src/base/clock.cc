@@ -18,20 +18,23 @@ std::tm broken_down_utc(Time time) {
   return out;
 }
 
-std::string format(const std::tm& time, const char* pattern) {
-  std::array<char, 64> buffer{};
-  return {buffer.data(), std::strftime(buffer.data(), buffer.size(), pattern, &time)};
-}
-
 }  // namespace
 
 Time SystemClock::now() const {
   return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
 }
 
-std::string compact_utc(Time time) { return format(broken_down_utc(time), "%Y%m%dT%H%M%SZ"); }
+std::string compact_utc(Time time) {
+  const std::tm parts = broken_down_utc(time);
+  std::array<char, 64> buffer{};
+  return {buffer.data(), std::strftime(buffer.data(), buffer.size(), "%Y%m%dT%H%M%SZ", &parts)};
+}
 
-std::string iso_utc(Time time) { return format(broken_down_utc(time), "%Y-%m-%dT%H:%M:%SZ"); }
+std::string iso_utc(Time time) {
+  const std::tm parts = broken_down_utc(time);
+  std::array<char, 64> buffer{};
+  return {buffer.data(), std::strftime(buffer.data(), buffer.size(), "%Y-%m-%dT%H:%M:%SZ", &parts)};
+}
 
 Time parse_iso_utc(std::string_view text) {
   std::tm parts{};
@@ -48,7 +51,8 @@ std::string local_time(Time time) {
   const std::time_t seconds = std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count();
   std::tm parts{};
   localtime_r(&seconds, &parts);
-  return format(parts, "%Y-%m-%d %H:%M");
+  std::array<char, 64> buffer{};
+  return {buffer.data(), std::strftime(buffer.data(), buffer.size(), "%Y-%m-%d %H:%M", &parts)};
 }
 
 }  // namespace tmb::base

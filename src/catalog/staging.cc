@@ -79,22 +79,40 @@ std::vector<std::string> read_unvalidated_constraints(Connection& c) {
 }
 
 void try_earthdistance(Connection& c, const std::string& schema) {
-  postgres::Transaction transaction(c, "READ ONLY");
   // The function's own text names what it calls without a schema, as the extension wrote it.
-  c.execute("SET LOCAL search_path = " + c.identifier(schema) + ", pg_catalog");
+  c.execute("SET search_path = " + c.identifier(schema) + ", pg_catalog");
   c.query("SELECT " + c.identifier(schema) + ".ll_to_earth(52.52, 13.405)");
+  c.execute("SET search_path = ''");
 }
 
-std::vector<std::string> read_user_schemas(Connection& c) {
-  return first_column(c.query(
-      "SELECT quote_ident(n.nspname) FROM pg_namespace n WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' "
-      "AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_namespace'::regclass AND e.objid = n.oid AND "
-      "e.deptype = 'e') ORDER BY n.nspname COLLATE \"C\""));
+void drop_user_content(Connection& c) {
+  // What an extension owns stays: the role may not be allowed to make it again.
+  const auto not_of_extension = [](const std::string& catalog_name, const std::string& oid) {
+    return " AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = '" + catalog_name + "'::regclass AND e.objid = " + oid +
+           " AND e.deptype = 'e')";
+  };
+  const std::string user_schema = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'";
+  const Result statements = c.query(
+      "SELECT s FROM ("
+      // public is not dropped: the archive takes it for granted, with the rights it has.
+      "SELECT 1 AS o, format('DROP SCHEMA IF EXISTS %I CASCADE', n.nspname) AS s FROM pg_namespace n WHERE " + user_schema +
+      " AND n.nspname <> 'public'" + not_of_extension("pg_namespace", "n.oid") +
+      " UNION ALL SELECT CASE c.relkind WHEN 'm' THEN 2 WHEN 'v' THEN 3 WHEN 'S' THEN 5 ELSE 4 END, format('DROP %s IF EXISTS %I.%I CASCADE', "
+      "CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'S' THEN 'SEQUENCE' WHEN 'f' THEN 'FOREIGN TABLE' "
+      "WHEN 'c' THEN 'TYPE' ELSE 'TABLE' END, n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+      "WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f', 'c')" + not_of_extension("pg_class", "c.oid") +
+      " UNION ALL SELECT 6, format('DROP ROUTINE IF EXISTS %s CASCADE', p.oid::regprocedure) FROM pg_proc p "
+      "JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'public'" + not_of_extension("pg_proc", "p.oid") +
+      " UNION ALL SELECT 7, format('DROP TYPE IF EXISTS %I.%I CASCADE', n.nspname, t.typname) FROM pg_type t "
+      "JOIN pg_namespace n ON n.oid = t.typnamespace WHERE n.nspname = 'public' AND t.typtype IN ('e', 'd', 'r')" +
+      not_of_extension("pg_type", "t.oid") + ") drops ORDER BY o, s");
+  for (const std::string& statement : first_column(statements)) c.execute(statement);
 }
 
-bool table_exists(Connection& c, const std::string& schema, const std::string& name) {
-  return c.query("SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-                 "WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')", {schema, name}).rows() == 1;
+std::string current_transaction(Connection& c) { return c.query("SELECT pg_current_xact_id()::text").string(0, 0); }
+
+bool is_committed(Connection& c, const std::string& transaction) {
+  return c.query("SELECT coalesce(pg_xact_status($1::xid8), '') = 'committed'", {transaction}).boolean(0, 0);
 }
 
 std::string newest_row(Connection& c, const std::string& schema, const std::string& name, const std::string& column) {

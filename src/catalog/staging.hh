@@ -39,12 +39,15 @@ std::vector<std::string> read_unvalidated_constraints(postgres::Connection& conn
 // Calls ll_to_earth, as TeslaMate's queries do. Throws database when it does not work.
 void try_earthdistance(postgres::Connection& connection, const std::string& schema);
 
-// Schemas that hold something of the users, quoted; and what in-place restores must remove besides them.
-std::vector<std::string> read_user_schemas(postgres::Connection& connection);
+// Drops all that users made: schemas but public, and what is in public. Extensions and what they own stay.
+void drop_user_content(postgres::Connection& connection);
+
+// The id of the running transaction, and whether one of that id was committed.
+std::string current_transaction(postgres::Connection& connection);
+bool is_committed(postgres::Connection& connection, const std::string& transaction);
 
 // The newest value of a table's date column as text; empty when there is no such table, column or row.
 std::string newest_row(postgres::Connection& connection, const std::string& schema, const std::string& name,
                        const std::string& column);
-bool table_exists(postgres::Connection& connection, const std::string& schema, const std::string& name);
 
 }  // namespace tmb::catalog

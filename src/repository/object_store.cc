@@ -138,8 +138,8 @@ struct Workspace::Impl {
   }
 
   // nullptr when done, else what is wrong. `content` is then the plain content, its hash not yet checked.
-  const char* decode(std::string_view file, const Header& header, std::string& content) {
-    const std::string_view frame = file.substr(header_bytes);
+  const char* decode(std::string_view bytes, const Header& header, std::string& content) {
+    const std::string_view frame = bytes.substr(header_bytes);
     if (header.codec == Codec::plain) {
       if (const char* problem = decompress(frame, header.plain_bytes, content)) return problem;
       return content.size() == header.plain_bytes ? nullptr : "has content of another length";

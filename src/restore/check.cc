@@ -99,15 +99,19 @@ void check_migration(Connection& connection, const Manifest& manifest) {
 
 }  // namespace
 
-void check(Session& s, const Manifest& manifest, const StagingDatabase& staging) {
-  s.reporter.begin_phase("checking", staging.name(), manifest.tables.size(), report::Unit::items);
-  check_tables(s, manifest, staging, worker_count(s.options.jobs));
-  Connection connection = Connection::open(staging.settings(), s.stop);
+void check_content(Session& s, const Manifest& manifest, Connection& connection) {
   check_tables_are_all(connection, manifest);
   check_sequences(connection, manifest);
   check_indexes(s, connection);
   check_extensions(connection, manifest);
   check_migration(connection, manifest);
+}
+
+void check(Session& s, const Manifest& manifest, const StagingDatabase& staging) {
+  s.reporter.begin_phase("checking", staging.name(), manifest.tables.size(), report::Unit::items);
+  check_tables(s, manifest, staging, worker_count(s.options.jobs));
+  Connection connection = Connection::open(staging.settings(), s.stop);
+  check_content(s, manifest, connection);
   const catalog::ObjectCounts counts = catalog::read_object_counts(connection);
   s.reporter.end_phase(report::counted(manifest.tables.size(), "table", "tables") + ", " +
                        report::counted(manifest.sequences.size(), "sequence", "sequences") + ", " +

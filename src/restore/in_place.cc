@@ -42,10 +42,8 @@ void load_table(Connection& connection, const repository::BackupSource& source, 
 void replace_content(Session& s, const repository::BackupSource& source, const SchemaArchive& archive, Connection& connection) {
   const Manifest& m = source.manifest();
   const int version = connection.server_version();
-  postgres::Transaction transaction(connection, "");
   catalog::drop_user_content(connection);
-  connection.execute(archive.sql(Section::pre_data, s.settings(), version, s.stop));
-  catalog::pin_after_script(connection);
+  connection.execute(archive.sql(Section::pre_data, s.settings(), version, false, s.stop));
   repository::Workspace workspace;
   std::string content;
   s.reporter.begin_phase("loading", s.database, m.rows(), report::Unit::rows);
@@ -58,11 +56,39 @@ void replace_content(Session& s, const repository::BackupSource& source, const S
   for (const repository::SequenceState& q : m.sequences) {
     catalog::set_sequence(connection, {q.schema, q.name, q.last_value, q.is_called});
   }
-  connection.execute(archive.sql(Section::post_data, s.settings(), version, s.stop));
-  catalog::pin_after_script(connection);
+  connection.execute(archive.sql(Section::post_data, s.settings(), version, false, s.stop));
   for (const std::string& view : m.materialized_views) catalog::refresh_materialized_view(connection, view);
   check_content(s, m, connection);
-  transaction.commit();
+}
+
+// All of it in one transaction. A COMMIT whose answer was lost is looked up.
+void replace_in_transaction(Session& s, const repository::BackupSource& source, const SchemaArchive& archive, const Target& t) {
+  Connection connection = Connection::open(s.settings().with_database(s.database), s.stop);
+  postgres::Transaction transaction(connection, "");
+  const std::string id = catalog::current_transaction(connection);
+  std::vector<catalog::SessionEntry> others = catalog::read_sessions(s.admin, {t.live->oid});
+  std::erase_if(others, [&](const catalog::SessionEntry& other) { return other.pid == connection.backend_pid(); });
+  catalog::end_sessions(s.admin, others);
+  replace_content(s, source, archive, connection);
+  try {
+    transaction.commit();
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::cannot_connect) throw;
+    Connection again = reopen_admin(s.settings(), s.database, std::chrono::seconds(60));
+    if (!catalog::is_committed(again, id)) throw;
+  }
+}
+
+Journal begin_journal(const Session& s, const Target& t, const std::vector<UnitRecord>& units) {
+  Journal j;
+  j.run = s.run;
+  j.operation = "in-place";
+  j.step = Step::stopping;
+  j.system_identifier = s.system_identifier;
+  j.live = s.database;
+  j.live_oid = t.live->oid;
+  j.units = units;
+  return j;
 }
 
 }  // namespace
@@ -82,29 +108,25 @@ Outcome restore_in_place(Session& s, const repository::BackupSource& source, con
   std::vector<UnitRecord> units = t.units;
   Units service(s.adapters.services, s.options, s.reporter);
   service.look(units);
-  Journal journal;
-  journal.run = s.run;
-  journal.operation = "in-place";
-  journal.step = Step::stopping;
-  journal.system_identifier = s.system_identifier;
-  journal.live = s.database;
-  journal.live_oid = t.live->oid;
-  journal.units = units;
-  s.journal.write(journal);
+  s.journal.write(begin_journal(s, t, units));
   const auto down_since = std::chrono::steady_clock::now();
   std::optional<Error> failure;
   try {
     service.take_down(units);
-    Connection connection = Connection::open(s.settings().with_database(s.database), s.stop);
-    catalog::end_sessions(s.admin, catalog::read_sessions(s.admin, {t.live->oid}, connection.backend_pid()));
-    replace_content(s, source, archive, connection);
+    replace_in_transaction(s, source, archive, t);
   } catch (const Error& error) {
     failure = error;
   }
-  service.bring_up(units);
+  service.bring_up(units, failure ? Units::Data::present : Units::Data::restored);
+  const double down = std::chrono::duration<double>(std::chrono::steady_clock::now() - down_since).count();
   s.journal.remove();
   if (failure) throw Error(*failure).with_state("the transaction was undone; " + printable(s.database) + " holds the data from before");
-  service.watch(units, [] { return true; });
+  try {
+    service.watch([] { return true; });
+  } catch (Error& error) {
+    error.with_state(printable(s.database) + " holds the restored data").with_hint("go back with: teslamate-restore --in-place " + before);
+    throw;
+  }
   Outcome out;
   out.operation = "in-place";
   out.snapshot = source.manifest().id;
@@ -112,7 +134,7 @@ Outcome restore_in_place(Session& s, const repository::BackupSource& source, con
   out.tables = source.manifest().tables.size();
   out.live_database = s.database;
   out.loaded_database = s.database;
-  out.down_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - down_since).count();
+  out.down_seconds = down;
   return out;
 }
 

@@ -74,7 +74,7 @@ struct TableDifference {
 };
 
 struct Outcome {
-  std::string operation;      // restore, as-database, in-place, dry-run, rollback, abort
+  std::string operation;      // restore, as-database, in-place, dry-run, rollback, abort, drop-kept
   std::string snapshot;       // empty for rollback and abort
   std::string live_database;  // what carries the live data now; empty: there is none
   std::string loaded_database;  // that the snapshot's rows are in; empty: none
@@ -103,7 +103,7 @@ Outcome roll_back(const Options& options, const Adapters& adapters, report::Repo
 // Finishes or undoes what a run that died left behind, whatever it was. Nothing left behind is no error.
 Outcome abort_leftovers(const Options& options, const Adapters& adapters, report::Reporter& reporter);
 
-// Drops kept databases older than Options::keep_old_days, after asking. Returns their names.
-std::vector<std::string> drop_kept(const Options& options, const Adapters& adapters, report::Reporter& reporter);
+// Drops kept databases older than Options::keep_old_days, after asking for each.
+Outcome drop_kept(const Options& options, const Adapters& adapters, report::Reporter& reporter);
 
 }  // namespace tmb::restore

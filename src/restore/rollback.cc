@@ -101,17 +101,23 @@ Outcome abort_leftovers(const Options& options, const Adapters& adapters, report
   });
 }
 
-std::vector<std::string> drop_kept(const Options& options, const Adapters& adapters, report::Reporter& reporter) {
+Outcome drop_kept(const Options& options, const Adapters& adapters, report::Reporter& reporter) {
   Session session = open_session(options, adapters, reporter, {});
-  std::vector<std::string> dropped;
-  for (const KeptDatabase& kept : list_kept(session, true)) {
-    if (session.began - kept.since < std::chrono::days(options.keep_old_days)) continue;
-    adapters.confirm("Drop " + printable(kept.name) + " (" + report::byte_size(kept.bytes) + ", kept since " +
-                     base::local_time(kept.since) + ") for good?");
-    catalog::drop_database(session.admin, kept.name);
-    dropped.push_back(kept.name);
-  }
-  return dropped;
+  return with_state(session, [&] {
+    Outcome out;
+    out.operation = "drop-kept";
+    out.live_database = session.database;
+    for (const KeptDatabase& kept : list_kept(session, true)) {
+      if (session.began - kept.since < std::chrono::days(options.keep_old_days)) continue;
+      adapters.confirm("Drop " + printable(kept.name) + " (" + report::byte_size(kept.bytes) + ", kept since " +
+                       base::local_time(kept.since) + ") for good?");
+      catalog::drop_database(session.admin, kept.name);
+      out.lines.push_back("dropped " + printable(kept.name));
+    }
+    if (out.lines.empty()) out.lines.push_back("no kept database is older than " + std::to_string(options.keep_old_days) + " days");
+    out.kept = list_kept(session, true);
+    return out;
+  });
 }
 
 }  // namespace tmb::restore

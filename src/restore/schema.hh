@@ -23,7 +23,8 @@ class SchemaArchive {
                const std::stop_token& stop) const;
 
   // The section as SQL, without what psql alone understands and what `server_version` does not know.
-  std::string sql(Section section, const postgres::ConnectionSettings& settings, int server_version,
+  // `with_extensions` false: they are there already, nothing is said about them.
+  std::string sql(Section section, const postgres::ConnectionSettings& settings, int server_version, bool with_extensions,
                   const std::stop_token& stop) const;
 
  private:

@@ -103,7 +103,7 @@ void finish_schema(Session& s, const SchemaArchive& archive, const Target& t, co
     archive.restore(Section::post_data, staging.settings(), jobs, options, s.stop);
   } else {
     Connection connection = Connection::open(staging.settings(), s.stop);
-    connection.execute(archive.sql(Section::post_data, staging.settings(), connection.server_version(), s.stop));
+    connection.execute(archive.sql(Section::post_data, staging.settings(), connection.server_version(), true, s.stop));
   }
   s.reporter.end_phase("indexes and constraints are there");
 }
@@ -113,7 +113,7 @@ void prepare_schema(Session& s, const SchemaArchive& archive, const Target& t, c
     archive.restore(Section::pre_data, staging.settings(), 1, "-c synchronous_commit=off", s.stop);
   } else {
     Connection connection = Connection::open(staging.settings(), s.stop);
-    connection.execute(archive.sql(Section::pre_data, staging.settings(), connection.server_version(), s.stop));
+    connection.execute(archive.sql(Section::pre_data, staging.settings(), connection.server_version(), true, s.stop));
   }
 }
 

@@ -139,6 +139,7 @@ void Swap::try_exchange() {
 
 void Swap::exchange_names() {
   write_step(Step::swapping);
+  units_.confirm_down(journal_.units);
   try {
     try_exchange();
   } catch (const Error& error) {
@@ -154,9 +155,9 @@ void Swap::exchange_names() {
 
 void Swap::bring_up() {
   write_step(Step::starting);
-  units_.bring_up(journal_.units);
+  units_.bring_up(journal_.units, Units::Data::restored);
   if (down_since_) down_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - *down_since_).count();
-  units_.watch(journal_.units, [&] { return live_database_answers(); });
+  units_.watch([&] { return live_database_answers(); });
 }
 
 bool Swap::live_database_answers() {
@@ -228,7 +229,7 @@ void Swap::put_back(const Error& cause, bool& was_live) {
     }
   }
   open_doors();
-  units_.bring_up(journal_.units);
+  units_.bring_up(journal_.units, Units::Data::present);
   session_->journal.remove();
 }
 
@@ -258,7 +259,7 @@ std::string Swap::quoted(const std::string& name) const {
 std::string Swap::live_state() const {
   std::string running;
   for (const UnitRecord& unit : journal_.units) {
-    if (unit.was_active && !unit.keep_stopped) running += (running.empty() ? "" : ", ") + printable(unit.name);
+    if (unit.was_active) running += (running.empty() ? "" : ", ") + printable(unit.name);
   }
   return (journal_.live_oid == 0 ? "there is no database " + printable(journal_.live) + ", as before"
                                  : printable(journal_.live) + " holds the data from before") +

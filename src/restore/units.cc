@@ -21,8 +21,6 @@ namespace {
 constexpr auto probe_timeout = 3s;
 constexpr auto look_interval = 100ms;
 
-bool starts_again(const UnitRecord& unit) { return unit.was_active && !unit.keep_stopped; }
-
 // Follows one unit from its start: any restart, or an end of being active, shows.
 class Watch {
  public:
@@ -67,7 +65,16 @@ void Units::take_down(const std::vector<UnitRecord>& units) {
   }
 }
 
-void Units::bring_up(const std::vector<UnitRecord>& units) {
+void Units::confirm_down(const std::vector<UnitRecord>& units) {
+  if (control_ == nullptr) return;
+  for (const UnitRecord& unit : units) {
+    if (!control_->state(unit.name).is_down()) {
+      throw Error(ExitCode::service, printable(unit.name) + " came back while it was to be down");
+    }
+  }
+}
+
+void Units::bring_up(const std::vector<UnitRecord>& units, Data data) {
   if (control_ == nullptr) return;
   std::optional<Error> first;
   const auto attempt = [&](const auto& action) {
@@ -77,15 +84,11 @@ void Units::bring_up(const std::vector<UnitRecord>& units) {
       if (!first) first = error;
     }
   };
-  for (const UnitRecord& unit : units) {
-    if (!unit.keep_stopped) attempt([&] { control_->release(unit.name); });
-  }
+  baselines_.clear();
+  // All are free before the first starts: it may pull up the others.
+  for (const UnitRecord& unit : units) attempt([&] { control_->release(unit.name); });
   for (const UnitRecord& unit : units | std::views::reverse) {
-    if (starts_again(unit)) attempt([&] { start(unit.name); });
-  }
-  // The unit that stays down was stopped by its owner's wish; holding it on would surprise them.
-  for (const UnitRecord& unit : units) {
-    if (unit.keep_stopped) attempt([&] { control_->release(unit.name); });
+    if (unit.was_active && (data == Data::present || !unit.keep_stopped)) attempt([&] { start(unit.name); });
   }
   if (first) throw Error(*first);
 }
@@ -102,14 +105,9 @@ void Units::start(const std::string& unit) {
   baselines_.insert_or_assign(unit, started);
 }
 
-void Units::watch(const std::vector<UnitRecord>& units, const std::function<bool()>& database_answers) {
+void Units::watch(const std::function<bool()>& database_answers) {
   std::map<std::string, Watch> watched;
-  if (control_ != nullptr) {
-    for (const UnitRecord& unit : units) {
-      const auto baseline = baselines_.find(unit.name);
-      if (starts_again(unit) && baseline != baselines_.end()) watched.emplace(unit.name, Watch(baseline->second));
-    }
-  }
+  for (const auto& [name, baseline] : baselines_) watched.emplace(name, Watch(baseline));
   bool ask = !watched.empty() && !options_->health_url.empty();
   const auto began = std::chrono::steady_clock::now();
   const auto settle = watched.empty() ? 0s : options_->settle;

@@ -25,14 +25,17 @@ class Units {
 
   // Holds and stops each, in order; cannot be interrupted. Throws service.
   void take_down(const std::vector<UnitRecord>& units);
-  // Releases all and starts, in reverse order, those that ran before. Goes through all of them before it throws
-  // the first error.
-  void bring_up(const std::vector<UnitRecord>& units);
+  // Throws service unless every unit is down at this moment.
+  void confirm_down(const std::vector<UnitRecord>& units);
+  // Releases all and starts, in reverse order, those that ran before. A unit that is to stay down until its owner
+  // trusts the new data has no reason to be away from the old. Goes through all before it throws the first error.
+  enum class Data { present, restored };
+  void bring_up(const std::vector<UnitRecord>& units, Data data);
 
-  // Returns once the units have been active without a restart for the settle time, the health address answers
+  // Returns once the units that bring_up started have been active without a restart for the settle time, the health address answers
   // and `database_answers` returned true. Throws service when that does not come to pass in time. An address
   // that did not answer before the restore either is a warning only.
-  void watch(const std::vector<UnitRecord>& units, const std::function<bool()>& database_answers);
+  void watch(const std::function<bool()>& database_answers);
 
  private:
   void start(const std::string& unit);

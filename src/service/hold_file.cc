@@ -16,12 +16,17 @@ base::Path hold_file_path(const base::Path& root, const std::string& unit) {
   return root / (unit + ".d") / "ZZ-teslamate-backup.conf";  // ZZ: read last, so nothing resets the assertion
 }
 
+// systemd does not look at assertions when it restarts a unit by itself (it counts as already activating,
+// tried on 257), hence Restart=no: the assertion keeps everybody else out.
 std::string hold_file_text(const base::Path& path) {
   return "# Written by teslamate-restore, to keep this unit down while its database is exchanged.\n"
          "# After a crash: teslamate-restore --abort. It is gone after a reboot.\n"
          "[Unit]\n"
          "AssertPathExists=!" +
-         path.string() + "\n";
+         path.string() +
+         "\n"
+         "[Service]\n"
+         "Restart=no\n";
 }
 
 void write_hold_file(const base::Path& root, const std::string& unit) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The drop-in that keeps a unit down. It asserts its own absence, so one file is both the rule and its
-// switch: there is no moment in which half of it exists, and when it is gone the unit may start even
-// before systemd was told. A runtime mask would not do: it does not cover units in /etc (NixOS).
+// switch: there is no moment in which half of it exists, and when it is gone a start succeeds even before
+// systemd was told. A runtime mask would not do: it does not cover units in /etc (NixOS).
 #pragma once
 
 #include <string>

@@ -68,8 +68,9 @@ class ServiceControl {
   // what ends the outage. `limit` as above, from the unit's own start time.
   virtual UnitState start(const std::string& unit, std::optional<std::chrono::seconds> limit) = 0;
 
-  // From here on nobody can start the unit: not Restart=, no timer, no socket, no person. Until
-  // release(), or until the machine restarts. Leaves a running unit alone. Doing it twice is fine.
+  // From here on nobody can start the unit: no Restart=, no timer, no socket, no person (an automatic
+  // restart that is already counting down may still happen once; stop() ends that, too). Until release(),
+  // or until the machine restarts. Leaves a running unit alone. Doing it twice is fine.
   virtual void hold(const std::string& unit) = 0;
   virtual void release(const std::string& unit) = 0;
 };

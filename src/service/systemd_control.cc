@@ -128,6 +128,7 @@ class SystemdControl::Impl {
   UnitState settle(const std::string& unit);
   std::vector<Process> processes(const std::string& unit);
   std::string unit_path(const std::string& unit);
+  void keep_in_memory(const std::string& unit);
   void reload(const std::string& unit);
 
   base::Path drop_ins_;
@@ -140,13 +141,24 @@ std::string SystemdControl::Impl::unit_path(const std::string& unit) {
 
 std::vector<Process> SystemdControl::Impl::processes(const std::string& unit) {
   std::vector<Process> found;
-  const Message reply = bus_.call_manager("GetUnitProcesses", {unit});
+  Message reply;
+  try {
+    reply = bus_.call_manager("GetUnitProcesses", {unit});
+  } catch (const BusError& error) {
+    // Down, and already forgotten again: systemd keeps a unit in memory as long as a process is in it.
+    if (error.name() == "org.freedesktop.systemd1.NoSuchUnit") return found;
+    throw;
+  }
   sd_bus_message* message = reply.get();
-  if (sd_bus_message_enter_container(message, SD_BUS_TYPE_ARRAY, "(sus)") < 0) return found;
+  int code = sd_bus_message_enter_container(message, SD_BUS_TYPE_ARRAY, "(sus)");
   const char* group = nullptr;
   const char* command = nullptr;
   std::uint32_t pid = 0;
-  while (sd_bus_message_read(message, "(sus)", &group, &pid, &command) > 0) found.push_back({pid, command});
+  while (code > 0 && (code = sd_bus_message_read(message, "(sus)", &group, &pid, &command)) > 0) {
+    found.push_back({pid, command});
+  }
+  // An unreadable list must not pass for an empty one.
+  if (code < 0) throw base::system_error(-code, "cannot read the processes of " + unit, ExitCode::service);
   return found;
 }
 
@@ -248,7 +260,7 @@ void SystemdControl::Impl::wait_for_job(const std::string& unit, const std::stri
     }
     const auto now = Clock::now();
     if (now >= until) {
-      const auto waited = std::chrono::duration_cast<seconds>(now - began);
+      const auto waited = std::chrono::round<seconds>(now - began);
       throw Error(ExitCode::service, unit + " did not " + what + " within " + std::to_string(waited.count()) +
                                          " s: " + describe(state(unit)))
           .with_hint(journal_hint(unit));
@@ -316,16 +328,27 @@ UnitState SystemdControl::Impl::start(const std::string& unit, std::optional<sec
   } catch (const BusError&) {
     // Not allowed to: then the start limit may bite, and the start below says so.
   }
+  keep_in_memory(unit);
   const std::string job = queue_job(unit, "StartUnit", "start");
   wait_for_job(unit, job, until, "start", {});
 
   UnitState after = state(unit);
   const bool finished = after.active_state == "inactive" && after.result == "success" &&
-                        after.invocation_id != before.invocation_id;  // Type=oneshot did its work
+                        !after.invocation_id.empty() && after.invocation_id != before.invocation_id;
+  // `finished`: Type=oneshot did its work; one that an assertion or condition kept away has no new id.
   if (after.active_state != "active" && after.active_state != "reloading" && !finished) {
     throw Error(ExitCode::service, unit + " did not start: " + describe(after)).with_hint(journal_hint(unit));
   }
   return after;
+}
+
+// systemd forgets a unit, and how it ended, once it is inactive; not while a connection refers to it.
+void SystemdControl::Impl::keep_in_memory(const std::string& unit) {
+  try {
+    bus_.call(unit_path(unit), unit_interface, "Ref", {});
+  } catch (const BusError&) {
+    return;  // not allowed to: then a oneshot that ended may be taken for one that never began
+  }
 }
 
 void SystemdControl::Impl::reload(const std::string& unit) {

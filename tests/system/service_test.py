@@ -286,6 +286,12 @@ class Start(Case):
         unit = self.unit("once.service", "Type=oneshot\nExecStart=true", start=False)
         self.assertEqual(self.ok(probe("start", unit))["active_state"], "inactive")
 
+    def test_a_unit_whose_condition_is_not_met_did_not_start(self):
+        for kind in ["simple", "oneshot"]:
+            unit = self.unit("picky.service", f"Type={kind}\nExecStart=sleep 0.1", start=False,
+                             unit_section="ConditionPathExists=/nonexistent")
+            self.refused(probe("start", unit), "did not start", "ActiveState=inactive")
+
     def test_a_failing_migration_before_the_start_is_an_error(self):
         unit = self.unit("migrating.service", "ExecStartPre=false\nExecStart=sleep infinity", start=False)
         self.refused(probe("start", unit), "did not start", "Result=exit-code", "journalctl -u migrating.service")
@@ -357,6 +363,8 @@ class Hold(Case):
         before = shown(unit, "InvocationID")
         time.sleep(0.5)
         self.assertEqual(shown(unit, "InvocationID"), before)
+        self.ok(probe("stop", unit))
+        self.assertEqual(active(unit), "inactive")
 
     def test_a_killed_main_process_is_not_replaced(self):
         unit = self.logged("phoenix.service", "Restart=always\nRestartSec=0")
@@ -364,7 +372,9 @@ class Hold(Case):
         pathlib.Path(f"/run/{unit}.starts").unlink()
         systemctl("kill", "--signal=KILL", unit)
         wait_until(lambda: active(unit) in ("inactive", "failed"))
+        time.sleep(0.5)
         self.assertFalse(pathlib.Path(f"/run/{unit}.starts").exists())
+        self.assertEqual(shown(unit, "MainPID"), "0")
 
     def test_neither_timer_nor_socket_nor_dependency_starts_it(self):
         unit = self.logged("pulled.service")
@@ -448,13 +458,16 @@ class Stopped(Case):
             self.assertFalse(hold_file(unit).parent.exists())
 
     def test_stops_in_order_and_starts_in_reverse(self):
-        with self.stopped("b", "a") as process:
+        order = pathlib.Path("/run/order")
+        order.unlink(missing_ok=True)
+        for name in ["first", "second", "third"]:
+            self.unit(f"{name}.service", f"ExecStart=sleep infinity\nExecStartPost=/bin/sh -c 'echo +{name} >>/run/order'\n"
+                      f"ExecStop=/bin/sh -c 'echo -{name} >>/run/order'")
+        order.unlink()
+        with self.stopped("second", "first", "third") as process:
             self.until_line(process, "down")
-            stops = [int(shown(u, "InactiveEnterTimestampMonotonic")) for u in (self.b, self.a)]
             process.communicate("")
-        starts = [int(shown(u, "ActiveEnterTimestampMonotonic")) for u in (self.b, self.a)]
-        self.assertLess(stops[0], stops[1])
-        self.assertGreater(starts[0], starts[1])
+        self.assertEqual(order.read_text().split(), ["-second", "-first", "-third", "+third", "+first", "+second"])
 
     def test_a_unit_to_keep_stopped_waits_for_trust_in_new_data_only(self):
         with self.stopped("a", "b", "keep=b") as process:

@@ -142,8 +142,8 @@ TEST_CASE("columns: huge cells come back", "[columns]") {
 }
 
 TEST_CASE("columns: numbers in any spelling come back", "[columns]") {
-  const std::vector<std::string> usual{"7",         "1.5",         "-2.50",
-                                       "48.137154", "0.123456789", "0.12345678901234567"};
+  const std::vector<std::string> usual{
+      "7", "1.5", "-2.50", "48.137154", "0.123456789", "0.12345678901234567", "1.5\n-2.25\n3"};
   cells_round_trip({"9223372036854775807", "-9223372036854775808", "0", "-1", "9223372036854775808"}, usual);
   cells_round_trip({"999999999999999999", "-999999999999999999", "1000000000000000000", "0"}, usual);
   cells_round_trip({"1", "01", "-0", "0", "+5", "-05", "--1", "-", "", " 1", "1 ", "00", "1e5"}, usual);

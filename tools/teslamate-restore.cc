@@ -77,7 +77,7 @@ std::string snapshot_of_present(const cli::Context& context, const postgres::Con
   options.tag = "before-restore";
   options.tool_version = cli::version();
   options.pg_bin_dir = context.settings.database.pg_bin_dir;
-  return backup::run(options, {database, &repository, clock}, context.reporter, context.stop).manifest.id;
+  return backup::run(options, {database, repository, clock}, context.reporter, context.stop).manifest.id;
 }
 
 restore::Outcome restore_snapshot(const Options& options, const cli::Context& context, restore::Adapters& adapters) {

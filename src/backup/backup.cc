@@ -69,7 +69,7 @@ repository::DatabaseProperties properties(const catalog::DatabaseFacts& d) {
 
 repository::Origin origin(const Session& session) {
   const catalog::ServerFacts& s = session.server;
-  return {s.system_identifier, s.timeline, s.started, session.database.oid, s.next_transaction, s.wal_position, false};
+  return {s.system_identifier, s.timeline, s.started, session.database.oid, s.next_transaction, s.wal_position};
 }
 
 // What the manifest says besides tables and schema. Read in the snapshot, but for the sequences: those have
@@ -106,16 +106,6 @@ void add_tables(const Plan& plan, CopyResult& copied, Outcome& outcome) {
   }
 }
 
-// A transaction that is visible but not yet flushed can vanish in a crash, and its id be used again.
-bool wait_until_flushed(Session& session) {
-  using namespace std::chrono_literals;
-  for (int i = 0; i < 20; ++i) {
-    if (catalog::is_flushed(session.connection, session.server.wal_position)) return true;
-    std::this_thread::sleep_for(50ms);
-  }
-  return false;
-}
-
 std::uint64_t stored_bytes(const repository::Repository& repository, const Manifest& manifest) {
   std::set<std::string> seen;
   std::uint64_t sum = repository.manifest_bytes(manifest.id);
@@ -134,7 +124,9 @@ Manifest new_manifest(const Options& options, const Adapters& adapters, const st
   manifest.time = adapters.clock.now();
   manifest.parent = parent ? parent->id : "";
   manifest.sequence = parent ? parent->sequence + 1 : 1;
-  manifest.id = next_snapshot_id(manifest.time, manifest.parent, crypto::random_hex(2));
+  // Behind every listed snapshot, also one whose manifest cannot be read.
+  const std::vector<std::string> listed = adapters.repository.snapshot_ids();
+  manifest.id = next_snapshot_id(manifest.time, listed.empty() ? "" : listed.back(), crypto::random_hex(2));
   manifest.repository_id = adapters.repository.id();
   manifest.tag = options.tag;
   manifest.host = host_name();
@@ -177,7 +169,6 @@ Outcome run(const Options& options, const Adapters& adapters, report::Reporter& 
       reporter, stop);
   describe_database(session, outcome.manifest);
   add_tables(plan, copied, outcome);
-  outcome.manifest.origin.durable = wait_until_flushed(session);
   // Also proof that the session, and with it the snapshot and the locks, lasted to the end.
   session.connection.execute("COMMIT");
   outcome.lock_seconds = seconds_since(session.locked_at);

@@ -45,6 +45,10 @@ std::vector<std::string> describe(const Outcome& outcome) {
   std::size_t name_width = 0;
   std::size_t rows_width = 0;
   std::uint64_t rows_shown = 0;
+  const std::size_t others = outcome.tables.size() - shown.size();
+  const bool some = !shown.empty();
+  const std::string rest = counted(others, some ? "other table" : "table", some ? "other tables" : "tables");
+  if (others > 0) name_width = rest.size();
   for (const TableOutcome& t : shown) {
     name_width = std::max(name_width, base::printable(t.name).size());
     rows_width = std::max(rows_width, grouped(t.rows).size());
@@ -54,10 +58,10 @@ std::vector<std::string> describe(const Outcome& outcome) {
     lines.push_back("  " + padded(base::printable(t.name), name_width, false) + "  " +
                     padded(grouped(t.rows), rows_width, true) + " rows   " + chunk_text(t));
   }
-  const std::size_t others = outcome.tables.size() - shown.size();
   if (others > 0) {
-    const std::string label = counted(others, shown.empty() ? "table" : "other table", shown.empty() ? "tables" : "other tables");
-    lines.push_back("  " + padded(label, name_width, false) + "  " + padded(grouped(m.rows() - rows_shown), rows_width, true) + " rows");
+    rows_width = std::max(rows_width, grouped(m.rows() - rows_shown).size());
+    lines.push_back("  " + padded(rest, name_width, false) + "  " + padded(grouped(m.rows() - rows_shown), rows_width, true) +
+                    " rows");
   }
   if (outcome.dry_run) {
     std::uint64_t chunks = 0;

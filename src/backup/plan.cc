@@ -52,9 +52,10 @@ std::string why_not_incremental(const Manifest& parent, const catalog::ServerFac
   if (parent.server_version_number != server.version_number) return "the server has another version";
   if (o.database_oid != database.oid) return "the database was created anew";
   if (o.timeline != server.timeline) return "the server was recovered to another timeline";
-  // Files may have been put back under a stopped server, to a state whose transaction ids are used again.
-  if (o.server_started != server.started) return "the server was restarted";
-  if (!o.durable) return "the last snapshot saw transactions that were not on the server's disk yet";
+  // Files may have been put back under a stopped server, to a state whose transaction ids are used again. And a
+  // crash can lose transactions that were visible but not yet flushed (synchronous_commit = off); so can the one of
+  // a single backend, which does not restart the server but resets its statistics.
+  if (o.server_started != server.started) return "the server was restarted or recovered from a crash";
   if (server.wal_position < o.wal_position || server.next_transaction < o.next_transaction) {
     return "the server's history went back";
   }

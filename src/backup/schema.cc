@@ -5,6 +5,28 @@
 
 namespace tmb::backup {
 
+namespace {
+
+// pg_dump writes the time into the archive's header, seven integers behind the compression; with a fixed one, equal
+// definitions make equal archives. The layout: PostgreSQL's pg_backup_archiver.c, ReadHead. An unknown header is
+// left as it is.
+void fix_creation_time(std::string& archive) {
+  constexpr std::size_t integer_bytes = 4;  // plus one for the sign
+  const bool known = archive.size() > 64 && archive.starts_with("PGDMP") && archive[5] == 1 && archive[8] == integer_bytes;
+  if (!known) return;
+  const bool compression_is_a_byte = archive[6] >= 15;
+  std::size_t at = 11 + (compression_is_a_byte ? 1 : integer_bytes + 1);
+  // 1 January 2000: seconds, minutes, hours, day, month from 0, years since 1900 (d is 100), daylight saving.
+  for (const char value : {'\0', '\0', '\0', '\1', '\0', 'd', '\0'}) {
+    archive[at] = 0;
+    archive.replace(at + 1, integer_bytes, integer_bytes, '\0');
+    archive[at + 1] = value;
+    at += integer_bytes + 1;
+  }
+}
+
+}  // namespace
+
 SchemaResult store_schema(const Options& options, const Adapters& adapters, const std::string& snapshot,
                           int server_major, const std::string& catalog_fingerprint, const repository::Manifest* parent,
                           const std::stop_token& stop) {
@@ -25,7 +47,8 @@ SchemaResult store_schema(const Options& options, const Adapters& adapters, cons
   // A change of a definition that queued up behind our locks would make pg_dump wait for it, and us for pg_dump.
   run.arguments = {"--format=custom", "--compress=0", "--schema-only", "--snapshot=" + snapshot,
                    "--lock-wait-timeout=2000", "--no-password"};
-  const std::string archive = postgres::run_tool(tools, run, adapters.database, repository::max_plain_bytes, stop);
+  std::string archive = postgres::run_tool(tools, run, adapters.database, repository::max_plain_bytes, stop);
+  fix_creation_time(archive);
   repository::Workspace workspace;
   const repository::StoredObject stored =
       adapters.repository.objects().put(repository::ObjectType::schema, archive, workspace);

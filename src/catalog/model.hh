@@ -58,7 +58,7 @@ struct ServerFacts {
   int version_number = 0;
   std::string system_identifier;
   std::string timeline;
-  std::string started;
+  std::string started;  // the server, and its statistics: those begin anew with every crash recovery
   std::uint64_t next_transaction = 0;
   std::uint64_t wal_position = 0;
   std::uint32_t block_size = 8192;

@@ -188,7 +188,7 @@ ServerFacts read_server(Connection& connection) {
   const Result r = connection.query(R"(
   SELECT current_setting('server_version'), (SELECT system_identifier FROM pg_control_system()),
          (SELECT timeline_id FROM pg_control_checkpoint()),
-         to_char(pg_postmaster_start_time() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+         concat_ws(' ', pg_postmaster_start_time(), (SELECT stats_reset FROM pg_stat_wal)),
          pg_snapshot_xmax(pg_current_snapshot())::text,
          pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
                               ELSE pg_current_wal_insert_lsn() END, '0/0')::int8,
@@ -320,13 +320,6 @@ std::string export_snapshot(Connection& connection) {
 
 void import_snapshot(Connection& connection, const std::string& snapshot) {
   connection.execute("SET TRANSACTION SNAPSHOT " + connection.literal(snapshot));
-}
-
-bool is_flushed(Connection& connection, std::uint64_t wal_position) {
-  const Result r = connection.query(
-      "SELECT pg_is_in_recovery() OR pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0') >= $1::numeric",
-      {std::to_string(wal_position)});
-  return r.boolean(0, 0);
 }
 
 }  // namespace tmb::catalog

@@ -57,7 +57,5 @@ std::string describe_blockers(postgres::Connection& connection);
 
 std::string export_snapshot(postgres::Connection& connection);
 void import_snapshot(postgres::Connection& connection, const std::string& snapshot);
-// Whether everything up to `wal_position` is on the server's disk.
-bool is_flushed(postgres::Connection& connection, std::uint64_t wal_position);
 
 }  // namespace tmb::catalog

@@ -34,10 +34,9 @@ std::string flag_names(const CLI::Option& option) {
 }
 
 std::vector<const CLI::Option*> shown_options(const CLI::App& app, bool positional) {
-  std::vector<const CLI::Option*> out = app.get_options([positional](const CLI::Option* option) {
+  return app.get_options([positional](const CLI::Option* option) {
     return option->get_positional() == positional && !option->get_group().empty();
   });
-  return out;
 }
 
 std::string section(const std::string& title, const std::vector<std::pair<std::string, std::string>>& entries) {
@@ -49,9 +48,18 @@ std::string section(const std::string& title, const std::vector<std::pair<std::s
   return out;
 }
 
-std::string flag_sections(const CLI::App& app) {
+// The flags of the innermost command, then those that it shares with the whole program; what both have, once.
+std::vector<const CLI::Option*> flags_of(const CLI::App& command, const CLI::App& app) {
+  std::vector<const CLI::Option*> out = shown_options(command, false);
+  if (&command == &app) return out;
+  std::erase_if(out, [](const CLI::Option* option) { return option->check_lname("help"); });
+  for (const CLI::Option* option : shown_options(app, false)) out.push_back(option);
+  return out;
+}
+
+std::string flag_sections(const std::vector<const CLI::Option*>& flags) {
   std::vector<std::string> groups;
-  for (const CLI::Option* option : shown_options(app, false)) {
+  for (const CLI::Option* option : flags) {
     if (std::ranges::find(groups, option->get_group()) == groups.end()) groups.push_back(option->get_group());
   }
   // The program's own first, what all programs share last.
@@ -61,7 +69,7 @@ std::string flag_sections(const CLI::App& app) {
   std::string out;
   for (const std::string& group : groups) {
     std::vector<std::pair<std::string, std::string>> entries;
-    for (const CLI::Option* option : shown_options(app, false)) {
+    for (const CLI::Option* option : flags) {
       if (option->get_group() == group) entries.emplace_back(flag_names(*option), option->get_description());
     }
     out += section(group, entries);
@@ -88,8 +96,7 @@ std::string help_text(const CLI::App& app, const ProgramInfo& info) {
   for (const CLI::App* sub : commands) entries.emplace_back(sub->get_name(), sub->get_description());
 
   std::string out = usage + "\n" + (&command == &app ? info.about : command.get_description()) + "\n";
-  out += section("Commands", entries) + section("Arguments", arguments) + flag_sections(command);
-  if (&command != &app) out += flag_sections(app);
+  out += section("Commands", entries) + section("Arguments", arguments) + flag_sections(flags_of(command, app));
   if (&command == &app && !info.epilogue.empty()) out += "\n" + info.epilogue + "\n";
   return out;
 }

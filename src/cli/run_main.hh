@@ -26,15 +26,15 @@ namespace tmb::cli {
 std::string version();
 
 struct ProgramInfo {
-  std::string name;
-  std::string about;      // one or two lines under the usage line
-  std::string epilogue;   // under the flags: examples
+  std::string name{};
+  std::string about{};      // one or two lines under the usage line
+  std::string epilogue{};   // under the flags: examples
   bool database = false;  // -h -p -U -d
   bool repository = false;  // -r
   bool jobs = false;        // -j
   bool state = false;       // --state-dir
   bool services = false;    // --unit, --no-service
-  std::string unsaid_state;  // the "state:" line of an error that says none: "nothing was changed"
+  std::string unsaid_state{};  // the "state:" line of an error that says none: "nothing was changed"
 };
 
 // What a program's run function is given.

@@ -16,7 +16,7 @@
 namespace tmb::report {
 
 struct ReporterOptions {
-  std::string program;  // begins the lines of errors and warnings
+  std::string program{};  // begins the lines of errors and warnings
   bool json = false;
   bool quiet = false;
   bool verbose = false;

@@ -108,12 +108,12 @@ DatabaseProperties database_from_json(const Json& json) {
 Json to_json(const Origin& o) {
   return {{"system_identifier", o.system_identifier}, {"timeline", o.timeline}, {"server_started", o.server_started},
           {"database_oid", o.database_oid}, {"next_transaction", o.next_transaction},
-          {"wal_position", o.wal_position}, {"durable", o.durable}};
+          {"wal_position", o.wal_position}};
 }
 
 Origin origin_from_json(const Json& json) {
   return {json.at("system_identifier"), json.at("timeline"), json.at("server_started"), json.at("database_oid"),
-          json.at("next_transaction"), json.at("wal_position"), json.at("durable")};
+          json.at("next_transaction"), json.at("wal_position")};
 }
 
 template <class T, class Convert>

@@ -52,11 +52,10 @@ struct ExtensionInfo {
 struct Origin {
   std::string system_identifier;
   std::string timeline;
-  std::string server_started;  // restart: the files under the server may be other ones
+  std::string server_started;  // of the server, and of its statistics, which every crash recovery begins anew
   std::uint64_t database_oid = 0;
   std::uint64_t next_transaction = 0;  // 64-bit, with epoch
   std::uint64_t wal_position = 0;
-  bool durable = false;  // everything the snapshot saw was flushed when the manifest was written
 };
 
 struct DatabaseProperties {

@@ -29,7 +29,13 @@ std::string new_run_id(base::Time now) {
 
 base::FileLock lock_state(const base::Path& state_dir) {
   base::make_directory(state_dir);
-  auto lock = base::FileLock::try_acquire(state_dir / "restore.lock", 0, base::LockMode::exclusive);
+  const base::Path path = state_dir / "restore.lock";
+  try {
+    if (!base::read_file_if_there(path, 0)) base::publish_file(path, "", base::Overwrite::no);
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::refused) throw;  // another run made it at this very moment
+  }
+  auto lock = base::FileLock::try_acquire(path, 0, base::LockMode::exclusive);
   if (!lock) {
     throw Error(ExitCode::locked, "another restore is running with the state folder " + base::printable(state_dir.string()))
         .with_hint("wait for it to end; its lock goes with it");

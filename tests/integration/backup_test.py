@@ -8,9 +8,11 @@ snapshot is meant to be incremental, not one of its chunks may have been read, o
 
 from __future__ import annotations
 
+import os
+import shutil
 import unittest
 
-from backup_checks import backup, check_repository, differences, manifest, table
+from backup_checks import backup, check_repository, differences, manifest, table, wait_for
 from harness import Cluster, Workspace, assert_exit, tree_digest
 
 WITNESS = "CREATE TABLE witness AS SELECT i AS id, md5(i::text) AS text FROM generate_series(1, 4000) AS i"
@@ -280,10 +282,6 @@ class AfterAChange(Case):
         self.check("CREATE EXTENSION cube VERSION '1.2'; CREATE TABLE cubes (c cube); INSERT INTO cubes VALUES ('(1,2)')",
                    "ALTER EXTENSION cube UPDATE TO '1.4'")
 
-    def test_extension_update_of_earthdistance(self):
-        self.check("CREATE EXTENSION cube; CREATE EXTENSION earthdistance VERSION '1.0'; CREATE TABLE places (e earth);"
-                   "INSERT INTO places SELECT ll_to_earth(48, 11)", "ALTER EXTENSION earthdistance UPDATE TO '1.1'")
-
     def test_partition_attached_and_detached(self):
         self.check("CREATE TABLE p (k integer, v text) PARTITION BY RANGE (k);"
                    "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (100); INSERT INTO p VALUES (1, 'one');"
@@ -300,7 +298,7 @@ class AfterAChange(Case):
     def test_inheritance(self):
         self.check("CREATE TABLE base (a integer); CREATE TABLE derived (b integer) INHERITS (base);"
                    "INSERT INTO base VALUES (1); INSERT INTO derived VALUES (2, 3)",
-                   "ALTER TABLE base ADD COLUMN c text DEFAULT 'both'; INSERT INTO derived VALUES (4, 5, 'own')")
+                   "ALTER TABLE base ALTER a TYPE bigint; UPDATE base SET a = a + 10; DELETE FROM ONLY base")
 
     def test_generated_column_made_ordinary(self):
         self.check("CREATE TABLE g (a integer, b integer GENERATED ALWAYS AS (a * 2) STORED); INSERT INTO g VALUES (1)",
@@ -382,12 +380,12 @@ class TheTailAlone(Case):
         objects = self.ws.object_files()
         full = backup(self.ws, "live", "--full")
         self.assert_all_read(full)
-        self.assertEqual(objects, self.ws.object_files())
         self.assertGreater(full["read_bytes"], 200000 * 38)
-        path = self.ws.snapshot_files()[-1]
-        self.assertEqual(path.stat().st_size, full["new_bytes"], "only the manifest is new")
         chunks = [manifest(p)["tables"] for p in self.ws.snapshot_files()[-2:]]
         self.assertEqual(chunks[0], chunks[1])
+        # pg_dump writes the time into its archive: the definitions are a new object each time they are read.
+        schema = manifest(self.ws.snapshot_files()[-1])["schema"]["id"]
+        self.assertEqual([], [p for p in self.ws.object_files() if p not in objects and p.name != schema])
         self.assert_same(self.pg, self.ws, "live")
 
     def test_full_writes_a_damaged_object_again_and_says_so(self):
@@ -508,14 +506,13 @@ class AfterTheServerOrDatabaseChanged(Case):
         self.assert_same(self.pg, self.ws, "live")
 
     def test_files_put_back_under_a_stopped_server(self):
-        import shutil
         self.pg.sql("live", "UPDATE t SET s = 'before'", "CHECKPOINT")
         self.pg.shut_down("fast")
         copy = self.pg.folder / "data-before"
         shutil.copytree(self.pg.data, copy, symlinks=True)
         for path in [copy, *copy.rglob("*")]:
             status = (self.pg.data / path.relative_to(copy)).lstat()
-            __import__("os").chown(path, status.st_uid, status.st_gid)
+            os.chown(path, status.st_uid, status.st_gid)
         self.pg.start()
         self.pg.sql("live", "UPDATE t SET s = 'one future' WHERE id % 40 = 0")
         backup(self.ws, "live")
@@ -552,11 +549,8 @@ class AfterTheServerOrDatabaseChanged(Case):
         def crash():
             with self.pg.session("live") as victim:
                 self.pg.kill_backend(victim.pid)
-            self.pg.shut_down  # not called: the postmaster itself brings the server up again
-            for _ in range(400):
-                if self.pg.client("pg_isready", check=False).returncode == 0:
-                    break
-                __import__("time").sleep(0.05)
+            # The postmaster itself brings the server up again.
+            wait_for(lambda: self.pg.client("pg_isready", check=False).returncode == 0, "the server is back")
 
         self.crash_and_write_again(crash)
         self.assertEqual(before, self.pg.scalar("live", started))

@@ -49,7 +49,7 @@ std::optional<Manifest> read_parent(const repository::Repository& repository, re
   return std::nullopt;
 }
 
-// The parent if its fingerprints count.
+// The parent if its chunks can be compared with what is there now.
 const Manifest* trusted_parent(const Options& options, const std::optional<Manifest>& parent, const Session& session,
                                report::Reporter& reporter) {
   if (!parent || options.full) return nullptr;
@@ -69,7 +69,8 @@ repository::DatabaseProperties properties(const catalog::DatabaseFacts& d) {
 
 repository::Origin origin(const Session& session) {
   const catalog::ServerFacts& s = session.server;
-  return {s.system_identifier, s.timeline, s.started, session.database.oid, s.next_transaction, s.wal_position};
+  return {s.system_identifier, s.timeline, s.started, session.database.oid,
+          s.oldest_transaction,  s.next_transaction, s.wal_position};
 }
 
 // What the manifest says besides tables and schema. Read in the snapshot, but for the sequences: those have
@@ -157,11 +158,13 @@ Outcome run(const Options& options, const Adapters& adapters, report::Reporter& 
   const Manifest* trusted = trusted_parent(options, parent, session, reporter);
   const Plan plan = make_plan(session.tables, session.server, trusted);
   outcome.manifest.catalog_fingerprint = catalog::read_catalog_fingerprint(session.connection);
+  const std::string names = catalog::read_names_fingerprint(session.connection);
 
   reporter.begin_phase("reading", session.database.name, plan.pages * session.server.block_size, report::Unit::bytes);
   SchemaResult schema;
   CopyResult copied = copy_tables(
-      plan, session, adapters.database, options.dry_run ? nullptr : &repository.objects(), workers(options),
+      plan, session, adapters.database, trusted == nullptr ? 0 : trusted->origin.oldest_transaction,
+      options.dry_run ? nullptr : &repository.objects(), workers(options),
       [&](const std::stop_token& stop_all) {
         schema = store_schema(options, adapters, session.snapshot, session.server.version_number / 10000,
                               outcome.manifest.catalog_fingerprint, trusted, stop_all);
@@ -171,6 +174,11 @@ Outcome run(const Options& options, const Adapters& adapters, report::Reporter& 
   add_tables(plan, copied, outcome);
   // Also proof that the session, and with it the snapshot and the locks, lasted to the end.
   session.connection.execute("COMMIT");
+  // Names and labels are printed as they are when a row is read, not as they were in the snapshot.
+  if (catalog::read_names_fingerprint(session.connection) != names) {
+    throw Error(ExitCode::database, "schemas, types, functions or views were changed while they were being read")
+        .with_hint("run the backup again when the migration is done");
+  }
   outcome.lock_seconds = seconds_since(session.locked_at);
   reporter.end_phase(report::counted(outcome.manifest.rows(), "row", "rows"));
 

@@ -70,6 +70,7 @@ struct Shared {
   const Plan& plan;
   const Session& session;
   const postgres::ConnectionSettings& settings;
+  std::uint64_t parent_oldest_transaction;
   const ObjectStore* store;
   report::Reporter& reporter;
   CopyResult& result;
@@ -90,15 +91,20 @@ class Worker {
   explicit Worker(Shared& shared)
       : shared_(shared),
         connection_(open_reader(shared.settings, shared.session, shared.stop_all.get_token())),
-        transaction_base_(catalog::read_transaction_base(connection_)) {}
+        parent_age_(catalog::read_age(connection_, shared.parent_oldest_transaction)) {}
 
   void run() {
     while (!shared_.stop_all.stop_requested()) {
       const std::size_t next = shared_.next_task++;
       if (next >= shared_.plan.tasks.size()) return;
       const Task& task = shared_.plan.tasks[next];
-      shared_.result.chunks[task.table][task.chunk] = make_chunk(task);
       const catalog::Table& table = *shared_.plan.tables[task.table].table;
+      try {
+        shared_.result.chunks[task.table][task.chunk] = make_chunk(task);
+      } catch (Error& error) {
+        if (error.code() == ExitCode::database) error.with_context("table " + base::printable(table.schema + "." + table.name));
+        throw;
+      }
       shared_.reporter.progress((shared_.pages_done += pages_of(task, table)) * shared_.block_size);
     }
   }
@@ -110,25 +116,24 @@ class Worker {
     Chunk chunk;
     chunk.first_page = task.range.first;
     chunk.end_page = task.range.end.value_or(Chunk::open_end);
-    if (!plan.signature.empty()) {
-      const catalog::Fingerprint print =
-          catalog::read_fingerprint(connection_, name, task.range.first, task.range.end, transaction_base_);
-      chunk.fingerprint = print.value;
-      chunk.rows = print.rows;
-      if (may_take_over(task, chunk)) {
+    const bool dry = shared_.store == nullptr;
+    if (task.candidate != nullptr || dry) {
+      const catalog::PageRows now =
+          catalog::count_rows(connection_, name, task.range.first, task.range.end, parent_age_);
+      chunk.rows = now.rows;
+      if (task.candidate != nullptr && now.young == 0 && now.rows == task.candidate->rows && is_intact(*task.candidate)) {
         const std::scoped_lock lock(shared_.mutex);
         ++shared_.result.totals.unchanged[task.table];
         return *task.candidate;
       }
     }
-    if (shared_.store != nullptr) read_rows(task, *plan.table, name, chunk);
+    if (!dry) read_rows(task, *plan.table, name, chunk);
     return chunk;
   }
 
-  bool may_take_over(const Task& task, const Chunk& now) {
-    if (task.candidate == nullptr || task.candidate->fingerprint != now.fingerprint) return false;
+  bool is_intact(const Chunk& candidate) {
     if (shared_.store == nullptr) return true;
-    const bool intact = std::ranges::all_of(task.candidate->objects, [&](const repository::ObjectRef& ref) {
+    const bool intact = std::ranges::all_of(candidate.objects, [&](const repository::ObjectRef& ref) {
       return shared_.store->looks_intact(ref);
     });
     // The rows are still in the database, so what is damaged in the repository can be written again.
@@ -146,7 +151,7 @@ class Worker {
                                ++rows;
                              });
     writer.flush();
-    if (sent != rows || (!chunk.fingerprint.empty() && rows != chunk.rows)) {
+    if (sent != rows || (task.candidate != nullptr && rows != chunk.rows)) {
       throw Error(ExitCode::database, "table " + base::printable(name) + " gave " + std::to_string(rows) +
                                           " rows where " + std::to_string(sent) + " were announced");
     }
@@ -160,7 +165,7 @@ class Worker {
 
   Shared& shared_;
   postgres::Connection connection_;
-  std::int64_t transaction_base_;
+  std::int64_t parent_age_;
   repository::Workspace workspace_;
   std::string buffer_;
 };
@@ -182,13 +187,13 @@ void guarded(Shared& shared, Work&& work) {
 }  // namespace
 
 CopyResult copy_tables(const Plan& plan, const Session& session, const postgres::ConnectionSettings& settings,
-                       const ObjectStore* store, unsigned jobs,
+                       std::uint64_t parent_oldest_transaction, const ObjectStore* store, unsigned jobs,
                        const std::function<void(const std::stop_token&)>& also, report::Reporter& reporter,
                        const std::stop_token& stop) {
   CopyResult result;
   for (const TablePlan& table : plan.tables) result.chunks.emplace_back(table.ranges.size());
   result.totals.unchanged.resize(plan.tables.size());
-  Shared shared{plan, session, settings, store, reporter, result, session.server.block_size};
+  Shared shared{plan, session, settings, parent_oldest_transaction, store, reporter, result, session.server.block_size};
   const std::stop_callback outer(stop, [&] { shared.stop_all.request_stop(); });
   {
     std::vector<std::jthread> threads;

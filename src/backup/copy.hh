@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Reads the planned page ranges with all workers: fingerprint, take over or COPY, store.
+// Goes through the planned page ranges with all workers: compare with the parent's chunk, take it over or COPY, store.
+//
+// A range is unchanged when it has as many rows as the parent's chunk and none was written by a transaction that the
+// parent's snapshot may have missed. For a row that is visible now and was written by a transaction that had ended
+// before the parent's snapshot was visible in that one too, so today's rows are a subset of the parent's; of the same number,
+// they are the same. A row version never changes its bytes or its place, but by what the table's signature tells.
 #pragma once
 
 #include <functional>
@@ -23,10 +28,10 @@ struct CopyResult {
   CopyTotals totals;
 };
 
-// Runs `also` once beside the workers (the schema dump). `store` null: nothing is stored and chunks that would
+// `parent_oldest_transaction` counts only where the plan has candidates. Runs `also` once beside the workers (the schema dump). `store` null: nothing is stored and chunks that would
 // be read have no objects (dry run). The first error of any worker stops the others and is thrown.
 CopyResult copy_tables(const Plan& plan, const Session& session, const postgres::ConnectionSettings& settings,
-                       const repository::ObjectStore* store, unsigned jobs,
+                       std::uint64_t parent_oldest_transaction, const repository::ObjectStore* store, unsigned jobs,
                        const std::function<void(const std::stop_token&)>& also, report::Reporter& reporter,
                        const std::stop_token& stop);
 

@@ -59,7 +59,7 @@ std::string why_not_incremental(const Manifest& parent, const catalog::ServerFac
   if (server.wal_position < o.wal_position || server.next_transaction < o.next_transaction) {
     return "the server's history went back";
   }
-  if (server.next_transaction - o.next_transaction >= half_of_all_transactions) {
+  if (server.next_transaction - o.oldest_transaction >= half_of_all_transactions) {
     return "too many transactions since the last snapshot";
   }
   return "";

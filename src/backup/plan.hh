@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Decides what a backup reads: which page ranges there are, and which of the parent's chunks may be taken over
-// if their fingerprints agree. Pure: no database, no repository.
+// if their pages have not changed. Pure: no database, no repository.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,7 @@ struct PageRange {
 // ever-changing tail is small.
 std::vector<PageRange> page_ranges(std::uint64_t pages);
 
-// Empty when the parent's fingerprints mean something for this server and database, else why not.
+// Empty when the parent's chunks can be compared with this server and database, else why not.
 std::string why_not_incremental(const repository::Manifest& parent, const catalog::ServerFacts& server,
                                 const catalog::DatabaseFacts& database);
 

@@ -37,13 +37,13 @@ Error blocked(const postgres::ConnectionSettings& settings, int lock_timeout_ms,
 }
 
 // Takes locks and snapshot; false when definitions changed in between.
-bool try_open(Session& session, int lock_timeout_ms) {
+bool try_open(Session& session) {
   postgres::Connection& connection = session.connection;
   const std::vector<Table> listed = catalog::read_tables(connection);
   connection.execute(std::string("BEGIN ") + snapshot_mode);
   // LOCK TABLE takes no snapshot. With the snapshot first, a TRUNCATE or ALTER that commits before our lock
   // would make us read an empty table, without any error.
-  catalog::lock_tables(connection, listed, lock_timeout_ms);
+  catalog::lock_tables(connection, listed);
   session.locked_at = std::chrono::steady_clock::now();
   session.snapshot = catalog::export_snapshot(connection);
   session.tables = catalog::read_tables(connection);
@@ -58,9 +58,10 @@ Session open_session(const postgres::ConnectionSettings& settings, int lock_time
     throw Error(ExitCode::unsupported, "PostgreSQL " + session.connection.parameter("server_version") +
                                            " is too old, 14 or newer is needed");
   }
+  catalog::limit_lock_waits(session.connection, lock_timeout_ms);
   for (int attempt = 1;; ++attempt) {
     try {
-      if (try_open(session, lock_timeout_ms)) break;
+      if (try_open(session)) break;
     } catch (const postgres::DatabaseError& error) {
       if (error.sqlstate() == lock_not_available) throw blocked(settings, lock_timeout_ms, stop);
       // Dropped between listing and locking.
@@ -81,11 +82,12 @@ Session open_session(const postgres::ConnectionSettings& settings, int lock_time
 postgres::Connection open_reader(const postgres::ConnectionSettings& settings, const Session& session,
                                  const std::stop_token& stop) {
   postgres::Connection connection = postgres::Connection::open(settings, stop);
+  catalog::limit_lock_waits(connection, reader_lock_timeout_ms);
   // Without it the planner may read a whole table to find a page range.
   connection.execute("SET enable_seqscan = off");
   connection.execute(std::string("BEGIN ") + snapshot_mode);
   catalog::import_snapshot(connection, session.snapshot);
-  catalog::lock_tables(connection, session.tables, reader_lock_timeout_ms);
+  catalog::lock_tables(connection, session.tables);
   return connection;
 }
 

@@ -197,7 +197,10 @@ void create_database(Connection& c, const std::string& name, const DatabaseFacts
       sql += " LOCALE_PROVIDER libc";
     }
   }
-  if (!tablespace.empty()) sql += " TABLESPACE " + c.identifier(tablespace);
+  // Named only where it is not the template's own: naming even the default one takes a right on it.
+  const bool same = c.query("SELECT FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace "
+                            "WHERE d.datname = 'template0' AND t.spcname = $1", {tablespace}).rows() == 1;
+  if (!tablespace.empty() && !same) sql += " TABLESPACE " + c.identifier(tablespace);
   c.execute(sql);
 }
 

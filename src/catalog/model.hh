@@ -59,6 +59,7 @@ struct ServerFacts {
   std::string system_identifier;
   std::string timeline;
   std::string started;  // the server, and its statistics: those begin anew with every crash recovery
+  std::uint64_t oldest_transaction = 0;  // the snapshot's xmin: every earlier one had ended
   std::uint64_t next_transaction = 0;
   std::uint64_t wal_position = 0;
   std::uint32_t block_size = 8192;

@@ -189,12 +189,13 @@ ServerFacts read_server(Connection& connection) {
   SELECT current_setting('server_version'), (SELECT system_identifier FROM pg_control_system()),
          (SELECT timeline_id FROM pg_control_checkpoint()),
          concat_ws(' ', pg_postmaster_start_time(), (SELECT stats_reset FROM pg_stat_wal)),
-         pg_snapshot_xmax(pg_current_snapshot())::text,
+         pg_snapshot_xmin(pg_current_snapshot())::text, pg_snapshot_xmax(pg_current_snapshot())::text,
          pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
                               ELSE pg_current_wal_insert_lsn() END, '0/0')::int8,
          current_setting('block_size'))");
   return {r.string(0, 0), connection.server_version(), r.string(0, 1), r.string(0, 2), r.string(0, 3),
-          unsigned_integer(r, 0, 4), unsigned_integer(r, 0, 5), static_cast<std::uint32_t>(r.integer(0, 6))};
+          unsigned_integer(r, 0, 4), unsigned_integer(r, 0, 5), unsigned_integer(r, 0, 6),
+          static_cast<std::uint32_t>(r.integer(0, 7))};
 }
 
 std::string read_current_role(Connection& connection) {
@@ -264,18 +265,31 @@ std::string read_catalog_fingerprint(Connection& connection) {
       .string(0, 0);
 }
 
-std::int64_t read_transaction_base(Connection& connection) {
-  return connection.query("SELECT age('3'::xid)").integer(0, 0);
+std::string read_names_fingerprint(Connection& connection) {
+  return connection.query(R"(
+  SELECT concat_ws(':', count(*), bit_xor(hashtextextended(line, 0))) FROM (
+    SELECT concat_ws(' ', 'schema', n.oid, n.xmin) AS line FROM pg_namespace n WHERE n.nspname !~ '^pg_(toast_)?temp_'
+    UNION ALL SELECT concat_ws(' ', 'label', e.oid, e.xmin) FROM pg_enum e
+    UNION ALL SELECT concat_ws(' ', 'type', t.oid, t.xmin) FROM pg_type t
+              WHERE t.oid >= 16384 AND t.typtype <> 'c' AND t.typcategory <> 'A'
+    UNION ALL SELECT concat_ws(' ', 'function', p.oid, p.xmin) FROM pg_proc p WHERE p.oid >= 16384
+    UNION ALL SELECT concat_ws(' ', 'rule', r.oid, r.xmin) FROM pg_rewrite r WHERE r.ev_class >= 16384
+    UNION ALL SELECT concat_ws(' ', 'relation', c.oid, c.relnamespace, c.relname) FROM pg_class c
+              WHERE c.oid >= 16384 AND c.relkind IN ('v', 'm', 'c', 'S') AND c.relpersistence <> 't'
+    UNION ALL SELECT concat_ws(' ', 'attribute', a.attrelid, a.attnum, a.xmin) FROM pg_attribute a
+              JOIN pg_class c ON c.oid = a.attrelid WHERE c.oid >= 16384 AND c.relkind = 'c') lines)")
+      .string(0, 0);
 }
 
-Fingerprint read_fingerprint(Connection& connection, const std::string& table, std::uint64_t first_page,
-                             std::optional<std::uint64_t> end_page, std::int64_t transaction_base) {
-  // age() counts from a transaction that stays the same during ours; with `transaction_base` taken off, what is
-  // left names the row's transaction modulo 2^32, without going through text.
-  const Result r = connection.query("SELECT count(*), bit_xor(hashtidextended(ctid, (age(xmin)::int8 - (" +
-                                    std::to_string(transaction_base) + ")) & 4294967295)) FROM ONLY " + table +
-                                    page_condition(first_page, end_page));
-  return {unsigned_integer(r, 0, 0), r.string(0, 0) + ":" + r.string(0, 1)};
+std::int64_t read_age(Connection& connection, std::uint64_t transaction) {
+  return connection.query("SELECT age($1::xid)", {std::to_string(transaction & UINT32_MAX)}).integer(0, 0);
+}
+
+PageRows count_rows(Connection& connection, const std::string& table, std::uint64_t first_page,
+                    std::optional<std::uint64_t> end_page, std::int64_t age) {
+  const Result r = connection.query("SELECT count(*), count(*) FILTER (WHERE age(xmin) <= " + std::to_string(age) +
+                                    ") FROM ONLY " + table + page_condition(first_page, end_page));
+  return {unsigned_integer(r, 0, 0), unsigned_integer(r, 0, 1)};
 }
 
 std::string copy_out_statement(const Connection& connection, const Table& table, std::uint64_t first_page,
@@ -288,22 +302,24 @@ std::string copy_out_statement(const Connection& connection, const Table& table,
          page_condition(first_page, end_page) + ") TO STDOUT";
 }
 
-void lock_tables(Connection& connection, const std::vector<Table>& tables, int timeout_ms) {
+void limit_lock_waits(Connection& connection, int timeout_ms) {
+  connection.execute("SET lock_timeout = " + std::to_string(timeout_ms));
+}
+
+void lock_tables(Connection& connection, const std::vector<Table>& tables) {
   if (tables.empty()) return;
   std::string names;
   for (const Table& table : tables) {
     names += (names.empty() ? "ONLY " : ", ONLY ") + qualified(connection, table.schema, table.name);
   }
-  connection.execute("SET LOCAL lock_timeout = " + std::to_string(timeout_ms));
   connection.execute("LOCK TABLE " + names + " IN ACCESS SHARE MODE");
-  connection.execute("SET LOCAL lock_timeout = 0");
 }
 
 std::string describe_blockers(Connection& connection) {
   const Result rows = connection.query(R"(
   SELECT DISTINCT l.pid, coalesce(nullif(left(a.query, 120), ''), a.state, 'prepared transaction'), l.relation::regclass::text
   FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
-  WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND l.pid <> pg_backend_pid()
+  WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND l.pid IS DISTINCT FROM pg_backend_pid()
     AND l.relation >= 16384
     AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))");
   std::string out;

@@ -33,25 +33,32 @@ std::string read_migration_version(postgres::Connection& connection);
 // Changes whenever a definition in the database may have changed. Not portable between servers.
 std::string read_catalog_fingerprint(postgres::Connection& connection);
 
-// The 32-bit age of transaction id 3 in this transaction: the base from which row fingerprints count.
-std::int64_t read_transaction_base(postgres::Connection& connection);
+// Of the definitions that can change without a lock on the tables that use them, and that the server prints as they are
+// today, whatever the snapshot: schemas, enum labels, row types, functions, views. Different before and after a
+// backup: what was read may not fit together.
+std::string read_names_fingerprint(postgres::Connection& connection);
 
-struct Fingerprint {
+// How old, as age() counts in this session's present transaction, a row version is that was written by `transaction`
+// (64-bit, with epoch).
+std::int64_t read_age(postgres::Connection& connection, std::uint64_t transaction);
+
+struct PageRows {
   std::uint64_t rows = 0;
-  std::string value;
+  std::uint64_t young = 0;  // of these, written by transactions no older than `age`
 };
-// Of the row versions that this snapshot sees in pages [first, end) of the table; `end` empty: to the end.
-// Two are equal when the same row versions stand in the same places, as long as fewer than 2^31 transactions lie
-// between them.
-Fingerprint read_fingerprint(postgres::Connection& connection, const std::string& table, std::uint64_t first_page,
-                             std::optional<std::uint64_t> end_page, std::int64_t transaction_base);
+// Counts the row versions that this snapshot sees in pages [first, end) of the table, without formatting one; `end`
+// empty: to the end. A version whose age cannot be told (after 2^31 transactions) counts as young.
+PageRows count_rows(postgres::Connection& connection, const std::string& table, std::uint64_t first_page,
+                    std::optional<std::uint64_t> end_page, std::int64_t age);
 // The COPY statement for the same pages.
 std::string copy_out_statement(const postgres::Connection& connection, const Table& table, std::uint64_t first_page,
                                std::optional<std::uint64_t> end_page);
 
-// LOCK TABLE ONLY … IN ACCESS SHARE MODE for all `tables`; takes no snapshot. Throws DatabaseError 55P03 after
-// `timeout_ms`.
-void lock_tables(postgres::Connection& connection, const std::vector<Table>& tables, int timeout_ms);
+// From now on a statement of this session that has waited `timeout_ms` for a lock throws DatabaseError 55P03. To be
+// called first: also the functions above lock what they look at (pg_relation_size, a sequence's state).
+void limit_lock_waits(postgres::Connection& connection, int timeout_ms);
+// LOCK TABLE ONLY … IN ACCESS SHARE MODE for all `tables`; takes no snapshot.
+void lock_tables(postgres::Connection& connection, const std::vector<Table>& tables);
 // Who holds or waits for a lock that conflicts with reading: "pid 123 (ALTER TABLE …)"; empty when nobody.
 std::string describe_blockers(postgres::Connection& connection);
 

@@ -54,9 +54,9 @@ ObjectRef object_from_json(const Json& json) {
   return ref;
 }
 
-// An array, not an object, keeps manifests small: [first page, end page or null, fingerprint, rows, objects…].
+// An array, not an object, keeps manifests small: [first page, end page or null, rows, object id, its bytes, …].
 Json to_json(const Chunk& chunk) {
-  Json json = Json::array({chunk.first_page, nullptr, chunk.fingerprint, chunk.rows});
+  Json json = Json::array({chunk.first_page, nullptr, chunk.rows});
   if (chunk.end_page != Chunk::open_end) json[1] = chunk.end_page;
   for (const ObjectRef& ref : chunk.objects) json.push_back(ref.id), json.push_back(ref.plain_bytes);
   return json;
@@ -66,9 +66,8 @@ Chunk chunk_from_json(const Json& json) {
   Chunk chunk;
   chunk.first_page = json.at(0);
   chunk.end_page = json.at(1).is_null() ? Chunk::open_end : json.at(1).get<std::uint64_t>();
-  chunk.fingerprint = json.at(2);
-  chunk.rows = json.at(3);
-  for (std::size_t i = 4; i < json.size(); i += 2) {
+  chunk.rows = json.at(2);
+  for (std::size_t i = 3; i < json.size(); i += 2) {
     chunk.objects.push_back(object_from_json({{"id", json.at(i)}, {"bytes", json.at(i + 1)}}));
   }
   return chunk;
@@ -107,13 +106,14 @@ DatabaseProperties database_from_json(const Json& json) {
 
 Json to_json(const Origin& o) {
   return {{"system_identifier", o.system_identifier}, {"timeline", o.timeline}, {"server_started", o.server_started},
-          {"database_oid", o.database_oid}, {"next_transaction", o.next_transaction},
+          {"database_oid", o.database_oid}, {"oldest_transaction", o.oldest_transaction},
+          {"next_transaction", o.next_transaction},
           {"wal_position", o.wal_position}};
 }
 
 Origin origin_from_json(const Json& json) {
-  return {json.at("system_identifier"), json.at("timeline"), json.at("server_started"), json.at("database_oid"),
-          json.at("next_transaction"), json.at("wal_position")};
+  return {json.at("system_identifier"), json.at("timeline"),           json.at("server_started"), json.at("database_oid"),
+          json.at("oldest_transaction"), json.at("next_transaction"), json.at("wal_position")};
 }
 
 template <class T, class Convert>

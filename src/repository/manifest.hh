@@ -19,7 +19,6 @@ namespace tmb::repository {
 struct Chunk {
   std::uint64_t first_page = 0;
   std::uint64_t end_page = 0;  // one behind the last; open_end for the last chunk of a table
-  std::string fingerprint;     // of row identities and their transactions; empty: never reuse
   std::uint64_t rows = 0;
   std::vector<ObjectRef> objects;
   static constexpr std::uint64_t open_end = UINT64_MAX;
@@ -48,13 +47,14 @@ struct ExtensionInfo {
   std::string schema;
 };
 
-// Where the rows came from: together they decide whether a later backup may trust this one's fingerprints.
+// Where the rows came from: together they decide whether a later backup may take over chunks unread.
 struct Origin {
   std::string system_identifier;
   std::string timeline;
   std::string server_started;  // of the server, and of its statistics, which every crash recovery begins anew
   std::uint64_t database_oid = 0;
-  std::uint64_t next_transaction = 0;  // 64-bit, with epoch
+  std::uint64_t oldest_transaction = 0;  // every earlier one had ended; 64-bit, with epoch
+  std::uint64_t next_transaction = 0;
   std::uint64_t wal_position = 0;
 };
 

@@ -14,8 +14,8 @@ import subprocess
 import sys
 import time
 
-from harness import (ROOT, Cluster, HarnessError, Running, Workspace, assert_exit, database_digest, diff_digests,
-                     quote_literal)
+from harness import (ROOT, Cluster, HarnessError, Result, Running, Workspace, assert_exit, database_digest,
+                     diff_digests, quote_literal)
 
 RECOVER = ROOT / "tests" / "recovery" / "recover.py"
 
@@ -54,9 +54,17 @@ def differences(pg: Cluster, ws: Workspace, live: str, snapshot: str = "latest",
         return diff_digests(expected, database_digest(pg, copy), ignore=("database", *ignore))
 
 
+def run_backup(ws: Workspace, database: str, *args: str, connection: dict | None = None, **keywords) -> Result:
+    """connection: host, port or user in place of the cluster's own."""
+    flags = {"host": str(ws.cluster.socket), "port": str(ws.cluster.port), "username": ws.cluster.superuser}
+    given = {"username" if name == "user" else name: value for name, value in (connection or {}).items()}
+    where = [f"--{name}={value}" for name, value in (flags | given).items()]
+    return ws.run("teslamate-backup", *where, "-d", database, "-r", ws.repository, "--state-dir", ws.state, *args, **keywords)
+
+
 def backup(ws: Workspace, database: str, *args: str, code: int = 0, **keywords) -> dict:
     """Runs a backup that must end with `code`; its JSON document."""
-    return assert_exit(ws.backup(database, "--json", *args, **keywords), code).json()
+    return assert_exit(run_backup(ws, database, "--json", *args, **keywords), code).json()
 
 
 def table(document: dict, name: str, schema: str = "public") -> dict:
@@ -66,10 +74,10 @@ def table(document: dict, name: str, schema: str = "public") -> dict:
     return found[0]
 
 
-def refused(ws: Workspace, database: str, code: int, *words: str, args: tuple = (), **keywords):
+def refused(ws: Workspace, database: str, code: int, *words: str, **keywords):
     """A backup that must fail with `code`, say every one of `words`, and leave no object and no snapshot."""
     before = (ws.object_files(), ws.snapshot_files())
-    result = assert_exit(ws.backup(database, *args, **keywords), code)
+    result = assert_exit(run_backup(ws, database, **keywords), code)
     for word in words:
         if word not in result.err:
             raise AssertionError(f"{word!r} is not said:\n{result.text()}")
@@ -93,11 +101,12 @@ def manifest(path: pathlib.Path) -> dict:
 
 
 def object_ids(document: dict) -> list[str]:
-    ids = [document["schema"]["id"]]
-    for entry in document["tables"]:
-        for chunk in entry["chunks"]:
-            ids += chunk[4::2]
-    return ids
+    return [document["schema"]["id"], *(i for entry in document["tables"] for c in entry["chunks"] for i, _ in chunk_objects(c))]
+
+
+def chunk_objects(chunk: list) -> list[tuple[str, int]]:
+    """Id and length of each object: a chunk is [first page, end page, rows, id, length, …]."""
+    return list(zip(chunk[3::2], chunk[4::2]))
 
 
 def check_repository(repository: pathlib.Path, *, at_rest: bool = False, known: dict | None = None) -> list[str]:

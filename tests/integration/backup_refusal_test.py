@@ -13,7 +13,7 @@ import time
 import unittest
 
 from backup_checks import (backup, check_repository, differences, halted, manifest, our_backends, recovered, refused,
-                           temporary_files, wait_for)
+                           run_backup, temporary_files, wait_for)
 from harness import Cluster, Workspace, assert_exit, database_digest, diff_digests, free_port, tree_digest
 
 ROWS = "CREATE TABLE t AS SELECT i AS id, md5(i::text) AS s FROM generate_series(1, 3000) AS i"
@@ -66,30 +66,30 @@ class WhatCannotBeCarried(Case):
 
     def test_a_table_that_the_role_may_not_read(self):
         self.role("CREATE TABLE \"secret one\" (a integer); GRANT SELECT ON t TO reader")
-        self.refused("", "secret one", args=("-U", "reader"))
+        self.refused("", "secret one", connection={"user": "reader"})
 
     def test_a_table_of_which_the_role_may_read_one_column(self):
         self.role("GRANT SELECT (id) ON t TO reader")
-        self.refused("", "table t", args=("-U", "reader"))
+        self.refused("", "table t", connection={"user": "reader"})
 
     def test_a_sequence_that_the_role_may_not_read(self):
         self.role("GRANT SELECT ON t TO reader; CREATE SEQUENCE counter")
-        self.refused("", "counter", args=("-U", "reader"))
+        self.refused("", "counter", connection={"user": "reader"})
 
     def test_a_schema_that_the_role_may_not_use(self):
         self.role("GRANT SELECT ON t TO reader; CREATE SCHEMA hidden; CREATE TABLE hidden.h (a integer);"
                   "GRANT SELECT ON hidden.h TO reader")
-        self.refused("", "hidden", args=("-U", "reader"))
+        self.refused("", "hidden", connection={"user": "reader"})
 
     def test_row_level_security_that_would_hide_rows(self):
         self.role("GRANT SELECT ON t TO reader; ALTER TABLE t ENABLE ROW LEVEL SECURITY;"
                   "CREATE POLICY p ON t USING (id < 10)")
-        self.refused("", "table public.t", "row level security", args=("-U", "reader"))
+        self.refused("", "table public.t", "row level security", connection={"user": "reader"})
 
     def test_row_level_security_forced_on_the_owner(self):
         self.role("ALTER TABLE t OWNER TO reader; ALTER TABLE t ENABLE ROW LEVEL SECURITY;"
                   "ALTER TABLE t FORCE ROW LEVEL SECURITY")
-        self.refused("", "table public.t", "row level security", args=("-U", "reader"))
+        self.refused("", "table public.t", "row level security", connection={"user": "reader"})
 
     def role(self, setup: str):
         self.pg.script("live", "DROP ROLE IF EXISTS reader; CREATE ROLE reader LOGIN;" + setup)
@@ -109,9 +109,9 @@ class ReadOnlyRole(Case):
         self.pg.script("live", "DROP ROLE IF EXISTS onlooker; CREATE ROLE onlooker LOGIN; GRANT pg_read_all_data TO onlooker;"
                                "CREATE SCHEMA s; CREATE TABLE s.private AS SELECT 1 AS a; CREATE SEQUENCE s.q;"
                                "CREATE MATERIALIZED VIEW s.m AS SELECT 1 AS x; CREATE EXTENSION cube")
-        backup(self.ws, "live", "-U", "onlooker")
+        backup(self.ws, "live", connection={"user": "onlooker"})
         self.pg.sql("live", "INSERT INTO t VALUES (-1, 'x')")
-        second = backup(self.ws, "live", "-U", "onlooker")
+        second = backup(self.ws, "live", connection={"user": "onlooker"})
         self.assertGreater(sum(t["unchanged"] for t in second["tables"]), 0)
         self.assertEqual([], differences(self.pg, self.ws, "live"))
 
@@ -151,7 +151,7 @@ class SettingsOfTheRole(Case):
             ALTER ROLE odd SET array_nulls = off; ALTER ROLE odd SET enable_tidscan = off;
             ALTER DATABASE live SET datestyle = 'SQL, MDY'; ALTER DATABASE live SET synchronize_seqscans = on;
             """)
-        odd = backup(self.ws, "live", "--full", "-U", "odd")
+        odd = backup(self.ws, "live", "--full", connection={"user": "odd"})
         self.assertEqual(plain["read_bytes"], odd["read_bytes"])
         self.assertEqual(expected, manifest(self.ws.snapshot_files()[-1])["tables"])
 
@@ -195,7 +195,7 @@ class Locks(Case):
     def test_a_change_of_definition_that_waits_behind_us_ends_neither_run_in_a_deadlock(self):
         with self.pg.session("live") as other, halted(self.ws, "live") as run:
             other.send("ALTER TABLE t ADD COLUMN late integer DEFAULT 7; SELECT 'altered'")
-            wait_for(lambda: self.pg.sql("live", "SELECT FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'"
+            wait_for(lambda: self.pg.sql("live", "SELECT 1 FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'"
                                          f" AND pid = {other.pid}"), "the ALTER waits for our lock")
             result = run.go_on()
             # Read before the change, or refused: never something in between, never for ever.
@@ -349,9 +349,9 @@ class RepositoryFolder(Case):
 
 class Connecting(Case):
     def test_no_server_no_database_no_role(self):
-        refused(self.ws, "live", 15, args=("-h", "/tmp/no such folder"))
+        refused(self.ws, "live", 15, connection={"host": "/tmp/no such folder"})
         refused(self.ws, NO_SUCH_DATABASE, 15, NO_SUCH_DATABASE)
-        refused(self.ws, "live", 15, "nobody_at_all", args=("-U", "nobody_at_all"))
+        refused(self.ws, "live", 15, "nobody_at_all", connection={"user": "nobody_at_all"})
 
     def test_a_tag_that_is_not_text_is_wrong_usage_or_kept(self):
         result = self.ws.run("teslamate-backup", *self.ws.target("live"), "--tag", os.fsdecode(b"caf\xe9"))
@@ -371,10 +371,10 @@ class Connecting(Case):
         bouncer = subprocess.Popen(["pgbouncer", "-q", folder / "ini"], stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL, cwd="/", **as_user)
         try:
-            through = ("-h", "127.0.0.1", "-p", str(port))
-            wait_for(lambda: self.pg.client("psql", "-Atc", "SELECT 1", *through, database="live", check=False).returncode == 0,
-                     "pgbouncer is up")
-            result = self.ws.backup("live", *through)
+            through = {"host": "127.0.0.1", "port": str(port)}
+            wait_for(lambda: subprocess.run(["psql", "-Atc", "SELECT 1", "-h", "127.0.0.1", "-p", str(port), "live"],
+                                            capture_output=True).returncode == 0, "pgbouncer is up")
+            result = run_backup(self.ws, "live", connection=through)
             self.assertIn(result.code, (16, 22), result.text())
             self.assertIn("pooler", result.err)
             self.assertEqual([], self.ws.object_files())
@@ -419,7 +419,7 @@ class Interrupted(Case):
         with self.pg.session("live") as other:
             other.run("BEGIN; LOCK TABLE t")
             run = self.ws.start("teslamate-backup", *self.ws.target("live"))
-            wait_for(lambda: self.pg.sql("live", "SELECT FROM pg_locks WHERE NOT granted"), "it waits", alive=run)
+            wait_for(lambda: self.pg.sql("live", "SELECT 1 FROM pg_locks WHERE NOT granted"), "it waits", alive=run)
             run.signal(signal.SIGTERM)
             result = run.wait(20)
         self.ended(result, 143)

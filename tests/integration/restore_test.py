@@ -79,7 +79,7 @@ class RestoreTest(unittest.TestCase):
             pg.sql("postgres", f"DROP ROLE IF EXISTS {role}", f"CREATE ROLE {role}")
         pg.sql("postgres", f"ALTER DATABASE {LIVE} OWNER TO restore_owner", f"REVOKE ALL ON DATABASE {LIVE} FROM PUBLIC",
                f"GRANT CONNECT ON DATABASE {LIVE} TO restore_reader WITH GRANT OPTION",
-               f"SET ROLE restore_reader; GRANT CONNECT ON DATABASE {LIVE} TO pg_monitor",
+               "SET ROLE restore_reader", f"GRANT CONNECT ON DATABASE {LIVE} TO pg_monitor", "RESET ROLE",
                f"ALTER DATABASE {LIVE} SET search_path TO \"$user\", public, \"odd, name\"",
                f"ALTER DATABASE {LIVE} SET work_mem TO '5MB'", f"ALTER DATABASE {LIVE} SET teslamate.x TO 'it''s'",
                f"ALTER ROLE restore_reader IN DATABASE {LIVE} SET statement_timeout TO '7s'",
@@ -95,7 +95,7 @@ class RestoreTest(unittest.TestCase):
 
     def test_as_database_loads_beside_and_leaves_the_live_one_alone(self):
         before = self.sample()
-        pg.sql(LIVE, "DELETE FROM public.positions WHERE id % 2 = 0")
+        pg.sql(LIVE, "DELETE FROM public.charges WHERE id % 2 = 0")
         changed = database_digest(pg, LIVE)
         assert_exit(self.ws.restore(LIVE, "latest", "--as-database", "beside"), 0)
         self.assertEqual(diff_digests(before, database_digest(pg, "beside")), [])
@@ -287,8 +287,8 @@ class RestoreTest(unittest.TestCase):
 
     def test_a_database_with_a_name_of_63_bytes_is_restored_and_rolled_back(self):
         name = "ü" * 30 + "abc"
-        pg.create_db(quote_free := name)
-        pg.sql(quote_free, "CREATE TABLE public.t AS SELECT 1 AS x")
+        pg.create_db(name)
+        pg.sql(name, "CREATE TABLE public.t AS SELECT 1 AS x")
         assert_exit(self.ws.backup(name), 0)
         pg.sql(name, "UPDATE public.t SET x = 2")
         assert_exit(self.ws.restore(name, "latest"), 0)

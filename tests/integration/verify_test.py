@@ -5,7 +5,6 @@
 The sweep over every bit and every length is in tests/unit/verify/verify_test.cc; here one of each kind is tried
 through the programs.
 """
-import json
 import pathlib
 import shutil
 import unittest
@@ -31,7 +30,7 @@ class Verify(unittest.TestCase):
         return self.ws.run("teslamate-verify", "-r", str(self.copy), *args)
 
     def document(self, *args: str) -> dict:
-        return json.loads(self.verify("--json", *args).stdout)
+        return self.verify("--json", *args).json()
 
     def objects(self) -> list[pathlib.Path]:
         return sorted(p for p in (self.copy / "objects").rglob("*") if p.is_file())
@@ -75,12 +74,12 @@ class Verify(unittest.TestCase):
         flip_bit(self.manifests()[0], 999)
         result = self.ws.run("teslamate-snapshots", "list", "--json", "-r", str(self.copy))
         assert_exit(result, 13)
-        document = json.loads(result.stdout)
+        document = result.json()
         self.assertEqual([s["damaged"] for s in document["snapshots"]], [True, False])
         result = self.ws.run("teslamate-snapshots", "list", "-r", str(self.copy))
         assert_exit(result, 13)
-        self.assertIn(self.manifests()[1].stem, result.stdout.decode())
-        self.assertIn(b"DAMAGED", result.stdout)
+        self.assertIn(self.manifests()[1].stem, result.out)
+        self.assertIn("DAMAGED", result.out)
         assert_exit(self.ws.run("teslamate-snapshots", "show", "-r", str(self.copy)), 0)
         assert_exit(self.ws.run("teslamate-snapshots", "show", self.manifests()[0].stem, "-r", str(self.copy)), 13)
         found = self.document()["repositories"][0]
@@ -94,22 +93,22 @@ class Verify(unittest.TestCase):
         self.manifests()[1].unlink()
         (self.copy / "README").write_text("x")
         result = assert_exit(self.verify(), 0)
-        self.assertIn(b"in no snapshot", result.stderr)
-        self.assertIn(b"README", result.stderr)
+        self.assertIn("in no snapshot", result.err)
+        self.assertIn("README", result.err)
 
     def test_list_and_show_tell_rows_sizes_and_tag(self):
-        document = json.loads(self.ws.snapshots("list", "--json").stdout)
+        document = self.ws.snapshots("list", "--json").json()
         first, second = document["snapshots"]
         self.assertEqual(second["tag"], "second")
         self.assertEqual(second["parent"], first["id"])
         self.assertEqual(first["new_bytes"], first["stored_bytes"])
         self.assertLess(second["new_bytes"], second["stored_bytes"])
         rows = int(self.cluster.scalar("teslamate", "SELECT count(*) FROM positions"))
-        shown = json.loads(self.ws.snapshots("show", "latest", "--json").stdout)["snapshot"]
+        shown = self.ws.snapshots("show", "latest", "--json").json()["snapshot"]
         tables = {t["name"]: t["rows"] for t in shown["table_list"]}
         self.assertEqual(tables["positions"], rows)
         self.assertEqual(sum(tables.values()), shown["rows"])
-        text = assert_exit(self.ws.snapshots("show"), 0).stdout.decode()
+        text = assert_exit(self.ws.snapshots("show"), 0).out
         self.assertIn("public.positions", text)
         self.assertIn("second", text)
 

@@ -78,7 +78,7 @@ def main(repository, snapshot="latest"):
         target = quote(table["schema"]) + b"." + quote(table["name"])
         names = b", ".join(map(quote, table["columns"]))
         out.write(b"COPY " + target + (b" (" + names + b")" if names else b"") + b" FROM stdin;\n")
-        for _first, _end, _fingerprint, _rows, *objects in table["chunks"]:
+        for _first, _end, _rows, *objects in table["chunks"]:
             for ref in zip(objects[::2], objects[1::2]):
                 out.write(read_object(repository, ref))
         out.write(b"\\.\n\n")

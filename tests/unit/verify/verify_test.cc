@@ -133,6 +133,13 @@ bool is_found(const Sample& sample) {
   }
 }
 
+// The sweeps list the folders once for each bit: 3 shards instead of 256 make them quick.
+void remove_empty_shards(const Sample& sample) {
+  for (const auto& shard : fs::directory_iterator(sample.root() / "objects")) {
+    if (fs::is_empty(shard)) fs::remove(shard);
+  }
+}
+
 ExitCode code_of(const std::function<void()>& action) {
   try {
     action();
@@ -159,6 +166,7 @@ TEST_CASE("an untouched repository is intact, with and without reading the data"
 
 TEST_CASE("every single flipped bit of every file is found") {
   const Sample sample;
+  remove_empty_shards(sample);
   const std::vector<fs::path> files = files_of(sample.root());
   REQUIRE(files.size() == 6);
   std::size_t missed = 0;
@@ -181,6 +189,7 @@ TEST_CASE("every single flipped bit of every file is found") {
 
 TEST_CASE("every truncation, a byte too many and the absence of every object is found") {
   const Sample sample;
+  remove_empty_shards(sample);
   for (const fs::path& file : files_of(sample.root())) {
     const std::string good = read(file);
     for (std::size_t length = 0; length < good.size(); ++length) {

@@ -27,7 +27,11 @@ report::Json to_json(const backup::Outcome& outcome) {
   const repository::Manifest& m = outcome.manifest;
   report::Json tables = report::Json::array();
   for (const backup::TableOutcome& t : outcome.tables) {
-    tables.push_back({{"schema", t.schema}, {"name", t.name}, {"rows", t.rows}, {"chunks", t.chunks}, {"unchanged", t.unchanged}});
+    tables.push_back({{"schema", t.schema},
+                      {"name", t.name},
+                      {"rows", t.rows},
+                      {"chunks", t.chunks},
+                      {"unchanged", t.unchanged}});
   }
   return {{"snapshot", outcome.dry_run ? report::Json() : report::Json(m.id)},
           {"dry_run", outcome.dry_run},
@@ -50,6 +54,10 @@ report::Json to_json(const backup::Outcome& outcome) {
 }
 
 base::ExitCode run(Options& options, cli::Context& context) {
+  if (base::printable(options.backup.tag) != options.backup.tag) {
+    throw base::Error(base::ExitCode::usage,
+                      "--tag is not plain text: " + base::printable(options.backup.tag));
+  }
   options.backup.jobs = context.settings.jobs;
   options.backup.tool_version = cli::version();
   options.backup.pg_bin_dir = context.settings.database.pg_bin_dir;
@@ -60,13 +68,19 @@ base::ExitCode run(Options& options, cli::Context& context) {
   const repository::Opened opened = dry_run ? repository::Opened{repository::Repository::open(path), false}
                                             : repository::open_for_backup(path, state, options.open);
   if (opened.created) context.reporter.note("made a new repository in " + base::printable(path.string()));
-  const postgres::ConnectionSettings database = tools::connection_settings(context.settings, context.environment);
+  const postgres::ConnectionSettings database =
+      tools::connection_settings(context.settings, context.environment);
   const base::SystemClock clock;
-  const backup::Outcome outcome = backup::run(
-      options.backup, {database, opened.repository, clock}, context.reporter, context.stop);
+  const backup::Outcome outcome =
+      backup::run(options.backup, {database, opened.repository, clock}, context.reporter, context.stop);
   if (!dry_run) {
     const repository::Manifest& m = outcome.manifest;
-    repository::remember(state, opened.repository, {opened.repository.id(), m.sequence, m.id});
+    try {
+      repository::remember(state, opened.repository, {opened.repository.id(), m.sequence, m.id});
+    } catch (const base::Error& error) {
+      // The snapshot is there: that it could not be noted down elsewhere must not read as a failed backup.
+      context.reporter.warning("the snapshot was not noted in the state folder: " + error.message());
+    }
   }
   context.document.update(to_json(outcome));
   for (const std::string& line : backup::describe(outcome)) context.reporter.result(line);
@@ -80,9 +94,10 @@ int main(int argc, char** argv) {
   const cli::ProgramInfo info{
       .name = "teslamate-backup",
       .about = "Takes a snapshot of TeslaMate's database into a repository, reading only what changed.",
-      .epilogue = "Examples:\n"
-                  "  teslamate-backup -r /var/lib/teslamate-backup/repository\n"
-                  "  teslamate-backup -h /run/postgresql -U teslamate --tag before-upgrade\n",
+      .epilogue =
+          "Examples:\n"
+          "  teslamate-backup -r /var/lib/teslamate-backup/repository\n"
+          "  teslamate-backup -h /run/postgresql -U teslamate --tag before-upgrade\n",
       .database = true,
       .repository = true,
       .jobs = true,
@@ -90,6 +105,7 @@ int main(int argc, char** argv) {
       .services = false,
       .unsaid_state = "the database was not changed; no snapshot was added",
   };
-  return cli::run_main(argc, argv, info, [&](CLI::App& app) { add_options(app, options); },
-                       [&](cli::Context& context) { return run(options, context); });
+  return cli::run_main(
+      argc, argv, info, [&](CLI::App& app) { add_options(app, options); },
+      [&](cli::Context& context) { return run(options, context); });
 }

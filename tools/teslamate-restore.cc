@@ -28,21 +28,31 @@ struct Options {
 };
 
 void add_options(CLI::App& app, Options& options) {
-  auto* snapshot = app.add_option("SNAPSHOT", options.snapshot, "a snapshot's id, its unique beginning, or: latest");
+  auto* snapshot =
+      app.add_option("SNAPSHOT", options.snapshot, "a snapshot's id, its unique beginning, or: latest");
   auto* as_database = app.add_option("--as-database", options.restore.as_database,
                                      "load into a new database of this name; the live one is not touched");
   as_database->type_name("NAME");
-  auto* in_place = app.add_flag("--in-place", options.restore.in_place,
-                                "replace the content in one transaction, for roles that may not create databases");
+  auto* in_place =
+      app.add_flag("--in-place", options.restore.in_place,
+                   "replace the content in one transaction, for roles that may not create databases");
   auto* dry_run = app.add_flag("--dry-run", options.restore.dry_run, "say what would change; touch nothing");
   app.add_flag("--allow-newer", options.restore.allow_newer, "load a schema newer than the live database's");
-  app.add_option("--keep-stopped", options.restore.keep_stopped, "leave this unit down after the restore")->type_name("UNIT");
+  app.add_option("--keep-stopped", options.restore.keep_stopped, "leave this unit down after the restore")
+      ->type_name("UNIT");
   auto* rollback = app.add_flag("--rollback", options.rollback, "swap the newest kept database back");
-  auto* abort = app.add_flag("--abort", options.abort, "finish or undo what an interrupted restore left behind");
-  auto* drop = app.add_flag("--drop-kept", options.drop_kept, "drop kept databases that are older than the keep time");
+  auto* abort =
+      app.add_flag("--abort", options.abort, "finish or undo what an interrupted restore left behind");
+  auto* drop =
+      app.add_flag("--drop-kept", options.drop_kept, "drop kept databases that are older than the keep time");
   rollback->excludes(snapshot)->excludes(as_database)->excludes(in_place)->excludes(dry_run);
   abort->excludes(snapshot)->excludes(as_database)->excludes(in_place)->excludes(dry_run)->excludes(rollback);
-  drop->excludes(snapshot)->excludes(as_database)->excludes(in_place)->excludes(dry_run)->excludes(rollback)->excludes(abort);
+  drop->excludes(snapshot)
+      ->excludes(as_database)
+      ->excludes(in_place)
+      ->excludes(dry_run)
+      ->excludes(rollback)
+      ->excludes(abort);
   as_database->excludes(in_place);
 }
 
@@ -60,7 +70,8 @@ void take_settings(Options& options, const cli::Context& context) {
 }
 
 // A backup that begins now would read what is about to be replaced: it is told to come back later.
-std::optional<base::FileLock> keep_backups_out(const repository::Repository& repository, const restore::Options& options) {
+std::optional<base::FileLock> keep_backups_out(const repository::Repository& repository,
+                                               const restore::Options& options) {
   if (options.dry_run || options.in_place) return std::nullopt;
   try {
     return repository.lock_for_writing();
@@ -80,12 +91,15 @@ std::string snapshot_of_present(const cli::Context& context, const postgres::Con
   return backup::run(options, {database, repository, clock}, context.reporter, context.stop).manifest.id;
 }
 
-restore::Outcome restore_snapshot(const Options& options, const cli::Context& context, restore::Adapters& adapters) {
+restore::Outcome restore_snapshot(const Options& options, const cli::Context& context,
+                                  restore::Adapters& adapters) {
   const auto repository = repository::Repository::open(context.repository());
   const auto lock = keep_backups_out(repository, options.restore);
   const repository::RepositorySource source(repository::Repository::open(context.repository()),
                                             repository.resolve(options.snapshot));
-  adapters.take_snapshot = [&] { return snapshot_of_present(context, adapters.database, repository, adapters.clock); };
+  adapters.take_snapshot = [&] {
+    return snapshot_of_present(context, adapters.database, repository, adapters.clock);
+  };
   return restore::run(options.restore, source, adapters, context.reporter, context.stop);
 }
 
@@ -96,13 +110,19 @@ ExitCode run(Options& options, cli::Context& context) {
   }
   take_settings(options, context);
   context.reporter.set_status_sink([](std::string_view status) { service::notify_status(status); });
-  const postgres::ConnectionSettings database = tools::connection_settings(context.settings, context.environment);
+  const postgres::ConnectionSettings database =
+      tools::connection_settings(context.settings, context.environment);
   const base::SystemClock clock;
   std::unique_ptr<service::ServiceControl> services;
-  if (!options.restore.no_service && options.restore.as_database.empty()) services = std::make_unique<service::SystemdControl>();
+  if (!options.restore.no_service && options.restore.as_database.empty())
+    services = std::make_unique<service::SystemdControl>();
   const service::Inhibitor inhibitor = service::inhibit_shutdown("a TeslaMate database is being restored");
-  restore::Adapters adapters{database, context.settings.state_dir, clock, services.get(),
-                             [&](const std::string& question) { context.confirm(question); }, {}};
+  restore::Adapters adapters{database,
+                             context.settings.state_dir,
+                             clock,
+                             services.get(),
+                             [&](const std::string& question) { context.confirm(question); },
+                             {}};
   restore::Outcome outcome;
   if (options.rollback) {
     outcome = restore::roll_back(options.restore, adapters, context.reporter, context.stop);
@@ -124,13 +144,15 @@ int main(int argc, char** argv) {
   Options options;
   const cli::ProgramInfo info{
       .name = "teslamate-restore",
-      .about = "Brings a snapshot back: loaded and checked beside the live database, then swapped with it while\n"
-               "TeslaMate is down for about a second. The old database is kept.",
-      .epilogue = "Examples:\n"
-                  "  teslamate-restore latest\n"
-                  "  teslamate-restore --dry-run 20261120T021503Z-7f3a\n"
-                  "  teslamate-restore --as-database look latest\n"
-                  "  teslamate-restore --rollback\n",
+      .about =
+          "Brings a snapshot back: loaded and checked beside the live database, then swapped with it while\n"
+          "TeslaMate is down for about a second. The old database is kept.",
+      .epilogue =
+          "Examples:\n"
+          "  teslamate-restore latest\n"
+          "  teslamate-restore --dry-run 20261120T021503Z-7f3a\n"
+          "  teslamate-restore --as-database look latest\n"
+          "  teslamate-restore --rollback\n",
       .database = true,
       .repository = true,
       .jobs = true,
@@ -138,6 +160,7 @@ int main(int argc, char** argv) {
       .services = true,
       .unsaid_state = "nothing was changed",
   };
-  return cli::run_main(argc, argv, info, [&](CLI::App& app) { add_options(app, options); },
-                       [&](cli::Context& context) { return run(options, context); });
+  return cli::run_main(
+      argc, argv, info, [&](CLI::App& app) { add_options(app, options); },
+      [&](cli::Context& context) { return run(options, context); });
 }

@@ -35,13 +35,15 @@ void list(const std::vector<verify::SnapshotUsage>& snapshots, const repository:
     context.reporter.note("there is no snapshot in " + repository.path().string());
     return;
   }
-  for (const auto& line : verify::describe_list(snapshots, base::SystemClock().now())) context.reporter.result(line);
+  for (const auto& line : verify::describe_list(snapshots, base::SystemClock().now()))
+    context.reporter.result(line);
   std::string damaged;
   for (const verify::SnapshotUsage& snapshot : snapshots) {
     if (!snapshot.manifest) damaged += (damaged.empty() ? "" : "; ") + snapshot.damage;
   }
   if (!damaged.empty()) {
-    throw Error(ExitCode::damaged, damaged).with_hint("the others are listed; teslamate-verify --read-data checks them");
+    throw Error(ExitCode::damaged, damaged)
+        .with_hint("the others are listed; teslamate-verify --read-data checks them");
   }
 }
 
@@ -50,7 +52,8 @@ void show(const std::vector<verify::SnapshotUsage>& snapshots, const std::string
   if (found == snapshots.end()) throw Error(ExitCode::not_found, "snapshot " + id + " has just gone");
   context.document["snapshot"] = verify::snapshot_to_json(*found);
   if (!found->manifest) throw Error(ExitCode::damaged, found->damage).with_hint("teslamate-snapshots list");
-  for (const auto& line : verify::describe_snapshot(*found, base::SystemClock().now())) context.reporter.result(line);
+  for (const auto& line : verify::describe_snapshot(*found, base::SystemClock().now()))
+    context.reporter.result(line);
 }
 
 ExitCode run(const Options& options, cli::Context& context) {
@@ -72,9 +75,11 @@ int main(int argc, char** argv) {
   cli::ProgramInfo info;
   info.name = "teslamate-snapshots";
   info.about = "Lists and shows the snapshots of a repository.";
-  info.epilogue = "Exit codes: 0 done, 10 no repository there, 13 a manifest is damaged, 21 no such snapshot.";
+  info.epilogue =
+      "Exit codes: 0 done, 10 no repository there, 13 a manifest is damaged, 21 no such snapshot.";
   info.repository = true;
   info.unsaid_state = "nothing was changed";
-  return cli::run_main(argc, argv, info, [&](CLI::App& app) { add_options(app, options); },
-                       [&](cli::Context& context) { return run(options, context); });
+  return cli::run_main(
+      argc, argv, info, [&](CLI::App& app) { add_options(app, options); },
+      [&](cli::Context& context) { return run(options, context); });
 }

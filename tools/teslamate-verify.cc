@@ -20,13 +20,14 @@ struct Options {
 };
 
 void add_options(CLI::App& app, Options& options) {
-  app.add_option("SNAPSHOT", options.what, "snapshots, or folders of repositories (default: the whole repository)");
+  app.add_option("SNAPSHOT", options.what,
+                 "snapshots, or folders of repositories (default: the whole repository)");
   app.add_flag("--read-data", options.read_data, "read, decode and hash every byte");
 }
 
 // One repository: its findings are shown and put into `document`. Returns the code that they deserve.
-ExitCode verify_one(const base::Path& path, const verify::Options& options, const std::vector<std::string>& names,
-                    cli::Context& context, report::Json& document) {
+ExitCode verify_one(const base::Path& path, const verify::Options& options,
+                    const std::vector<std::string>& names, cli::Context& context, report::Json& document) {
   const auto repository = repository::Repository::open(path);
   verify::Options chosen = options;
   for (const std::string& name : names) chosen.snapshots.push_back(repository.resolve(name));
@@ -37,7 +38,8 @@ ExitCode verify_one(const base::Path& path, const verify::Options& options, cons
   }
   if (report.orphans > 0) {
     context.reporter.note(report::counted(report.orphans, "object", "objects") + " in no snapshot (" +
-                          report::byte_size(report.orphan_bytes) + "), left by a backup that runs or was cut off");
+                          report::byte_size(report.orphan_bytes) +
+                          "), left by a backup that runs or was cut off");
   }
   document = verify::to_json(report, chosen);
   document["repository"] = path.string();
@@ -78,8 +80,10 @@ ExitCode run(const Options& options, cli::Context& context) {
     damaged += (damaged.empty() ? "" : ", ") + base::printable(path.string());
   }
   if (code == ExitCode::ok) return code;
-  throw Error(code, code == ExitCode::damaged ? "there is damage in " + damaged : "not everything could be read in " + damaged)
-      .with_hint("make a new backup: it writes damaged objects again where the database still has their rows");
+  throw Error(code, code == ExitCode::damaged ? "there is damage in " + damaged
+                                              : "not everything could be read in " + damaged)
+      .with_hint(
+          "make a new backup: it writes damaged objects again where the database still has their rows");
 }
 
 }  // namespace
@@ -94,6 +98,7 @@ int main(int argc, char** argv) {
   info.repository = true;
   info.jobs = true;
   info.unsaid_state = "nothing was changed";
-  return cli::run_main(argc, argv, info, [&](CLI::App& app) { add_options(app, options); },
-                       [&](cli::Context& context) { return run(options, context); });
+  return cli::run_main(
+      argc, argv, info, [&](CLI::App& app) { add_options(app, options); },
+      [&](cli::Context& context) { return run(options, context); });
 }

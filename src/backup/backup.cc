@@ -32,10 +32,13 @@ void refuse_obstacles(const Session& session) {
     list += (list.empty() ? "" : "; ") + base::printable(o.object) + ": " + base::printable(o.why);
   }
   throw Error(ExitCode::database, "the database holds what a snapshot could not bring back: " + list)
-      .with_hint("a role that owns the objects or has pg_read_all_data can read all tables; for the rest use pg_dump");
+      .with_hint(
+          "a role that owns the objects or has pg_read_all_data can read all tables; for the rest use "
+          "pg_dump");
 }
 
-// The newest snapshot that can be read. A damaged manifest is passed over, so that a good new snapshot is made.
+// The newest snapshot that can be read. A damaged manifest is passed over, so that a good new snapshot is
+// made.
 std::optional<Manifest> read_parent(const repository::Repository& repository, report::Reporter& reporter) {
   std::vector<std::string> ids = repository.snapshot_ids();
   for (; !ids.empty(); ids.pop_back()) {
@@ -50,8 +53,8 @@ std::optional<Manifest> read_parent(const repository::Repository& repository, re
 }
 
 // The parent if its chunks can be compared with what is there now.
-const Manifest* trusted_parent(const Options& options, const std::optional<Manifest>& parent, const Session& session,
-                               report::Reporter& reporter) {
+const Manifest* trusted_parent(const Options& options, const std::optional<Manifest>& parent,
+                               const Session& session, report::Reporter& reporter) {
   if (!parent || options.full) return nullptr;
   const std::string reason = why_not_incremental(*parent, session.server, session.database);
   if (!reason.empty()) reporter.note("every row is read: " + reason);
@@ -69,8 +72,8 @@ repository::DatabaseProperties properties(const catalog::DatabaseFacts& d) {
 
 repository::Origin origin(const Session& session) {
   const catalog::ServerFacts& s = session.server;
-  return {s.system_identifier, s.timeline, s.started, session.database.oid,
-          s.oldest_transaction,  s.next_transaction, s.wal_position};
+  return {s.system_identifier,  s.timeline,         s.started,     session.database.oid,
+          s.oldest_transaction, s.next_transaction, s.wal_position};
 }
 
 // What the manifest says besides tables and schema. Read in the snapshot, but for the sequences: those have
@@ -99,10 +102,16 @@ void describe_database(Session& session, Manifest& manifest) {
 void add_tables(const Plan& plan, CopyResult& copied, Outcome& outcome) {
   for (std::size_t i = 0; i < plan.tables.size(); ++i) {
     const catalog::Table& table = *plan.tables[i].table;
-    repository::TableData entry{table.schema, table.name, table.columns, plan.tables[i].signature, 0,
+    repository::TableData entry{table.schema,
+                                table.name,
+                                table.columns,
+                                plan.tables[i].signature,
+                                table.pages,
+                                0,
                                 std::move(copied.chunks[i])};
     for (const repository::Chunk& chunk : entry.chunks) entry.rows += chunk.rows;
-    outcome.tables.push_back({table.schema, table.name, entry.rows, entry.chunks.size(), copied.totals.unchanged[i]});
+    outcome.tables.push_back(
+        {table.schema, table.name, entry.rows, entry.chunks.size(), copied.totals.unchanged[i]});
     outcome.manifest.tables.push_back(std::move(entry));
   }
 }
@@ -120,7 +129,8 @@ std::uint64_t stored_bytes(const repository::Repository& repository, const Manif
   return sum;
 }
 
-Manifest new_manifest(const Options& options, const Adapters& adapters, const std::optional<Manifest>& parent) {
+Manifest new_manifest(const Options& options, const Adapters& adapters,
+                      const std::optional<Manifest>& parent) {
   Manifest manifest;
   manifest.time = adapters.clock.now();
   manifest.parent = parent ? parent->id : "";
@@ -141,7 +151,8 @@ unsigned workers(const Options& options) {
 
 }  // namespace
 
-Outcome run(const Options& options, const Adapters& adapters, report::Reporter& reporter, const std::stop_token& stop) {
+Outcome run(const Options& options, const Adapters& adapters, report::Reporter& reporter,
+            const std::stop_token& stop) {
   const auto started = std::chrono::steady_clock::now();
   const auto seconds_since = [](std::chrono::steady_clock::time_point from) {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - from).count();
@@ -160,14 +171,16 @@ Outcome run(const Options& options, const Adapters& adapters, report::Reporter& 
   outcome.manifest.catalog_fingerprint = catalog::read_catalog_fingerprint(session.connection);
   const std::string names = catalog::read_names_fingerprint(session.connection);
 
-  reporter.begin_phase("reading", session.database.name, plan.pages * session.server.block_size, report::Unit::bytes);
+  reporter.begin_phase("reading", session.database.name, plan.pages * session.server.block_size,
+                       report::Unit::bytes);
   SchemaResult schema;
   CopyResult copied = copy_tables(
       plan, session, adapters.database, trusted == nullptr ? 0 : trusted->origin.oldest_transaction,
       options.dry_run ? nullptr : &repository.objects(), workers(options),
       [&](const std::stop_token& stop_all) {
-        schema = store_schema(options, adapters, session.snapshot, session.server.version_number / 10000,
-                              outcome.manifest.catalog_fingerprint, trusted, stop_all);
+        schema =
+            store_schema(options, adapters, session.snapshot, session.server.version_number / 10000,
+                         session.database.encoding, outcome.manifest.catalog_fingerprint, trusted, stop_all);
       },
       reporter, stop);
   describe_database(session, outcome.manifest);
@@ -176,7 +189,8 @@ Outcome run(const Options& options, const Adapters& adapters, report::Reporter& 
   session.connection.execute("COMMIT");
   // Names and labels are printed as they are when a row is read, not as they were in the snapshot.
   if (catalog::read_names_fingerprint(session.connection) != names) {
-    throw Error(ExitCode::database, "schemas, types, functions or views were changed while they were being read")
+    throw Error(ExitCode::database,
+                "schemas, types, functions or views were changed while they were being read")
         .with_hint("run the backup again when the migration is done");
   }
   outcome.lock_seconds = seconds_since(session.locked_at);
@@ -197,7 +211,8 @@ Outcome run(const Options& options, const Adapters& adapters, report::Reporter& 
     reporter.warning(report::counted(outcome.healed, "damaged object was", "damaged objects were") +
                      " found in the repository and written again; run teslamate-verify --read-data");
   }
-  outcome.new_bytes = copied.totals.new_bytes + schema.new_bytes + repository.manifest_bytes(outcome.manifest.id);
+  outcome.new_bytes =
+      copied.totals.new_bytes + schema.new_bytes + repository.manifest_bytes(outcome.manifest.id);
   outcome.stored_bytes = stored_bytes(repository, outcome.manifest);
   return outcome;
 }

@@ -52,7 +52,8 @@ struct Outcome {
 
 // Throws locked, cannot_connect, database (naming each object that cannot be carried), unsupported, local_io,
 // damaged, interrupted. Whatever is thrown, every earlier snapshot is as it was.
-Outcome run(const Options& options, const Adapters& adapters, report::Reporter& reporter, const std::stop_token& stop);
+Outcome run(const Options& options, const Adapters& adapters, report::Reporter& reporter,
+            const std::stop_token& stop);
 
 // The result as lines for people.
 std::vector<std::string> describe(const Outcome& outcome);

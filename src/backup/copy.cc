@@ -102,7 +102,8 @@ class Worker {
       try {
         shared_.result.chunks[task.table][task.chunk] = make_chunk(task);
       } catch (Error& error) {
-        if (error.code() == ExitCode::database) error.with_context("table " + base::printable(table.schema + "." + table.name));
+        if (error.code() == ExitCode::database)
+          error.with_context("table " + base::printable(table.schema + "." + table.name));
         throw;
       }
       shared_.reporter.progress((shared_.pages_done += pages_of(task, table)) * shared_.block_size);
@@ -112,55 +113,67 @@ class Worker {
  private:
   Chunk make_chunk(const Task& task) {
     const TablePlan& plan = shared_.plan.tables[task.table];
-    const std::string name = catalog::qualified(connection_, plan.table->schema, plan.table->name);
+    const bool dry = shared_.store == nullptr;
     Chunk chunk;
     chunk.first_page = task.range.first;
     chunk.end_page = task.range.end.value_or(Chunk::open_end);
-    const bool dry = shared_.store == nullptr;
-    if (task.candidate != nullptr || dry) {
-      const catalog::PageRows now =
-          catalog::count_rows(connection_, name, task.range.first, task.range.end, parent_age_);
-      chunk.rows = now.rows;
-      if (task.candidate != nullptr && now.young == 0 && now.rows == task.candidate->rows && is_intact(*task.candidate)) {
+    if (!task.before && !dry) return read_rows(task, *plan.table, std::nullopt, std::move(chunk));
+
+    const std::string name = catalog::qualified(connection_, plan.table->schema, plan.table->name);
+    const catalog::PageRows now =
+        catalog::count_rows(connection_, name, task.range.first, task.range.end, parent_age_);
+    chunk.rows = now.rows;
+    if (task.before && all_there(*task.before, now)) {
+      if (now.young == 0) {
         const std::scoped_lock lock(shared_.mutex);
         ++shared_.result.totals.unchanged[task.table];
-        return *task.candidate;
+        return *task.before;
       }
+      if (!dry) return read_rows(task, *plan.table, now.young, *task.before);
     }
-    if (!dry) read_rows(task, *plan.table, name, chunk);
-    return chunk;
+    return dry ? chunk : read_rows(task, *plan.table, std::nullopt, std::move(chunk));
   }
 
-  bool is_intact(const Chunk& candidate) {
+  // Whether every row that the parent had is still there, and its objects are worth keeping.
+  bool all_there(const Chunk& before, const catalog::PageRows& now) {
+    return now.rows - now.young == before.rows &&
+           before.objects.size() + (now.young > 0 ? 1 : 0) <= max_objects_of_a_chunk && is_intact(before);
+  }
+
+  bool is_intact(const Chunk& chunk) {
     if (shared_.store == nullptr) return true;
-    const bool intact = std::ranges::all_of(candidate.objects, [&](const repository::ObjectRef& ref) {
-      return shared_.store->looks_intact(ref);
-    });
+    const bool intact = std::ranges::all_of(
+        chunk.objects, [&](const repository::ObjectRef& ref) { return shared_.store->looks_intact(ref); });
     // The rows are still in the database, so what is damaged in the repository can be written again.
-    if (!intact) shared_.reporter.warning("an object of the last snapshot is missing or cut off; it is written again");
+    if (!intact)
+      shared_.reporter.warning("an object of the last snapshot is missing or cut off; it is written again");
     return intact;
   }
 
-  void read_rows(const Task& task, const catalog::Table& table, const std::string& name, Chunk& chunk) {
+  // `young` given: reads that many rows that were added since the parent, and appends them to `chunk`. Else
+  // all.
+  Chunk read_rows(const Task& task, const catalog::Table& table, std::optional<std::uint64_t> young,
+                  Chunk chunk) {
     ChunkWriter writer(*shared_.store, workspace_, buffer_);
     std::uint64_t rows = 0;
-    const std::uint64_t sent =
-        connection_.copy_out(catalog::copy_out_statement(connection_, table, task.range.first, task.range.end),
-                             [&](std::string_view row) {
-                               writer.add(row);
-                               ++rows;
-                             });
+    const std::string copy = catalog::copy_out_statement(connection_, table, task.range.first, task.range.end,
+                                                         young ? std::optional(parent_age_) : std::nullopt);
+    const std::uint64_t sent = connection_.copy_out(copy, [&](std::string_view row) {
+      writer.add(row);
+      ++rows;
+    });
     writer.flush();
-    if (sent != rows || (task.candidate != nullptr && rows != chunk.rows)) {
-      throw Error(ExitCode::database, "table " + base::printable(name) + " gave " + std::to_string(rows) +
-                                          " rows where " + std::to_string(sent) + " were announced");
+    if (sent != rows || (young && rows != *young)) {
+      throw Error(ExitCode::database, std::to_string(rows) + " rows came where " +
+                                          std::to_string(young ? *young : sent) + " were announced");
     }
-    chunk.rows = rows;
-    chunk.objects = std::move(writer.objects);
+    chunk.rows = young ? chunk.rows + rows : rows;
+    chunk.objects.insert(chunk.objects.end(), writer.objects.begin(), writer.objects.end());
     const std::scoped_lock lock(shared_.mutex);
     shared_.result.totals.new_bytes += writer.new_bytes;
     shared_.result.totals.read_bytes += writer.read_bytes;
     shared_.result.totals.healed += writer.healed;
+    return chunk;
   }
 
   Shared& shared_;
@@ -193,7 +206,8 @@ CopyResult copy_tables(const Plan& plan, const Session& session, const postgres:
   CopyResult result;
   for (const TablePlan& table : plan.tables) result.chunks.emplace_back(table.ranges.size());
   result.totals.unchanged.resize(plan.tables.size());
-  Shared shared{plan, session, settings, parent_oldest_transaction, store, reporter, result, session.server.block_size};
+  Shared shared{plan,  session,  settings, parent_oldest_transaction,
+                store, reporter, result,   session.server.block_size};
   const std::stop_callback outer(stop, [&] { shared.stop_all.request_stop(); });
   {
     std::vector<std::jthread> threads;

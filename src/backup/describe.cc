@@ -34,7 +34,8 @@ std::string chunk_text(const TableOutcome& table) {
 std::vector<std::string> describe(const Outcome& outcome) {
   const repository::Manifest& m = outcome.manifest;
   std::vector<std::string> lines;
-  lines.push_back(base::printable(m.database.name) + " · PostgreSQL " + m.server_version.substr(0, m.server_version.find(' ')) +
+  lines.push_back(base::printable(m.database.name) + " · PostgreSQL " +
+                  m.server_version.substr(0, m.server_version.find(' ')) +
                   (m.migration_version.empty() ? "" : " · schema " + m.migration_version));
   std::vector<TableOutcome> shown;
   std::ranges::copy_if(outcome.tables, std::back_inserter(shown),
@@ -60,19 +61,20 @@ std::vector<std::string> describe(const Outcome& outcome) {
   }
   if (others > 0) {
     rows_width = std::max(rows_width, grouped(m.rows() - rows_shown).size());
-    lines.push_back("  " + padded(rest, name_width, false) + "  " + padded(grouped(m.rows() - rows_shown), rows_width, true) +
-                    " rows");
+    lines.push_back("  " + padded(rest, name_width, false) + "  " +
+                    padded(grouped(m.rows() - rows_shown), rows_width, true) + " rows");
   }
   if (outcome.dry_run) {
     std::uint64_t chunks = 0;
     std::uint64_t unchanged = 0;
     for (const TableOutcome& t : outcome.tables) chunks += t.chunks, unchanged += t.unchanged;
-    lines.push_back("dry run: " + counted(m.rows(), "row", "rows") + ", " + grouped(chunks - unchanged) + " of " +
-                    counted(chunks, "chunk", "chunks") + " would be read; nothing was written");
+    lines.push_back("dry run: " + counted(m.rows(), "row", "rows") + ", " + grouped(chunks - unchanged) +
+                    " of " + counted(chunks, "chunk", "chunks") + " would be read; nothing was written");
     return lines;
   }
-  lines.push_back("snapshot " + m.id + ": " + counted(m.rows(), "row", "rows") + ", " + byte_size(outcome.stored_bytes) +
-                  " in the repository, " + byte_size(outcome.new_bytes) + " of it new, " + report::duration(m.seconds));
+  lines.push_back("snapshot " + m.id + ": " + counted(m.rows(), "row", "rows") + ", " +
+                  byte_size(outcome.stored_bytes) + " in the repository, " + byte_size(outcome.new_bytes) +
+                  " of it new, " + report::duration(m.seconds));
   return lines;
 }
 

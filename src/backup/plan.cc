@@ -15,21 +15,13 @@ using repository::TableData;
 
 namespace {
 
-// Full chunks are about 8 MB of heap. Factors of 8: each row is rewritten at most three times while it wanders
-// from the tail into a full chunk, and the tail never has more than 7 + 8 ranges.
-constexpr std::array<std::uint64_t, 3> range_sizes{1024, 128, 16};
+// Full chunks are about 8 MB of heap. The tail is finer, because that is where rows still change.
+constexpr std::array<std::uint64_t, 2> range_sizes{1024, 32};
 
 std::string table_signature(const catalog::Table& table, const catalog::ServerFacts& server) {
   if (table.signature.empty()) return "";
-  return crypto::hex(crypto::sha256(std::to_string(server.version_number) + "\n" + table.signature)).substr(0, 32);
-}
-
-const Chunk* find_chunk(const TableData* table, const PageRange& range) {
-  if (table == nullptr) return nullptr;
-  const auto found = std::ranges::find_if(table->chunks, [&](const Chunk& chunk) {
-    return chunk.first_page == range.first && chunk.end_page == range.end.value_or(Chunk::open_end);
-  });
-  return found == table->chunks.end() ? nullptr : &*found;
+  return crypto::hex(crypto::sha256(std::to_string(server.version_number) + "\n" + table.signature))
+      .substr(0, 32);
 }
 
 }  // namespace
@@ -44,6 +36,21 @@ std::vector<PageRange> page_ranges(std::uint64_t pages) {
   return ranges;
 }
 
+std::optional<Chunk> rows_before(const TableData& before, const PageRange& range) {
+  Chunk all;
+  all.first_page = range.first;
+  all.end_page = range.end.value_or(Chunk::open_end);
+  for (const Chunk& chunk : before.chunks) {
+    // Behind its last page the table had no rows, so the open chunk ended there.
+    const std::uint64_t end = std::min(chunk.end_page, before.pages);
+    if (end <= all.first_page || chunk.first_page >= std::min(all.end_page, before.pages)) continue;
+    if (chunk.first_page < all.first_page || end > all.end_page) return std::nullopt;
+    all.rows += chunk.rows;
+    all.objects.insert(all.objects.end(), chunk.objects.begin(), chunk.objects.end());
+  }
+  return all;
+}
+
 std::string why_not_incremental(const Manifest& parent, const catalog::ServerFacts& server,
                                 const catalog::DatabaseFacts& database) {
   const repository::Origin& o = parent.origin;
@@ -52,9 +59,9 @@ std::string why_not_incremental(const Manifest& parent, const catalog::ServerFac
   if (parent.server_version_number != server.version_number) return "the server has another version";
   if (o.database_oid != database.oid) return "the database was created anew";
   if (o.timeline != server.timeline) return "the server was recovered to another timeline";
-  // Files may have been put back under a stopped server, to a state whose transaction ids are used again. And a
-  // crash can lose transactions that were visible but not yet flushed (synchronous_commit = off); so can the one of
-  // a single backend, which does not restart the server but resets its statistics.
+  // Files may have been put back under a stopped server, to a state whose transaction ids are used again. And
+  // a crash can lose transactions that were visible but not yet flushed (synchronous_commit = off); so can
+  // the one of a single backend, which does not restart the server but resets its statistics.
   if (o.server_started != server.started) return "the server was restarted or recovered from a crash";
   if (server.wal_position < o.wal_position || server.next_transaction < o.next_transaction) {
     return "the server's history went back";
@@ -65,7 +72,8 @@ std::string why_not_incremental(const Manifest& parent, const catalog::ServerFac
   return "";
 }
 
-Plan make_plan(const std::vector<catalog::Table>& tables, const catalog::ServerFacts& server, const Manifest* parent) {
+Plan make_plan(const std::vector<catalog::Table>& tables, const catalog::ServerFacts& server,
+               const Manifest* parent) {
   Plan plan;
   for (const catalog::Table& table : tables) {
     plan.tables.push_back({&table, table_signature(table, server), page_ranges(table.pages)});
@@ -73,13 +81,17 @@ Plan make_plan(const std::vector<catalog::Table>& tables, const catalog::ServerF
   }
   std::vector<std::size_t> order(tables.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) { return tables[a].pages > tables[b].pages; });
+  std::ranges::stable_sort(order,
+                           [&](std::size_t a, std::size_t b) { return tables[a].pages > tables[b].pages; });
   for (const std::size_t i : order) {
     const TablePlan& entry = plan.tables[i];
-    const TableData* before = parent == nullptr ? nullptr : parent->find_table(tables[i].schema, tables[i].name);
-    const bool comparable = before != nullptr && !entry.signature.empty() && before->signature == entry.signature;
+    const TableData* before =
+        parent == nullptr ? nullptr : parent->find_table(tables[i].schema, tables[i].name);
+    const bool comparable =
+        before != nullptr && !entry.signature.empty() && before->signature == entry.signature;
     for (std::size_t c = 0; c < entry.ranges.size(); ++c) {
-      plan.tasks.push_back({i, c, entry.ranges[c], find_chunk(comparable ? before : nullptr, entry.ranges[c])});
+      plan.tasks.push_back(
+          {i, c, entry.ranges[c], comparable ? rows_before(*before, entry.ranges[c]) : std::nullopt});
     }
   }
   return plan;
@@ -89,8 +101,9 @@ std::string next_snapshot_id(base::Time now, const std::string& parent_id, const
   std::string stamp = base::compact_utc(now);
   if (!parent_id.empty() && stamp <= parent_id.substr(0, stamp.size())) {
     const std::string& p = parent_id;
-    const base::Time before = base::parse_iso_utc(p.substr(0, 4) + "-" + p.substr(4, 2) + "-" + p.substr(6, 2) + "T" +
-                                                  p.substr(9, 2) + ":" + p.substr(11, 2) + ":" + p.substr(13, 2) + "Z");
+    const base::Time before =
+        base::parse_iso_utc(p.substr(0, 4) + "-" + p.substr(4, 2) + "-" + p.substr(6, 2) + "T" +
+                            p.substr(9, 2) + ":" + p.substr(11, 2) + ":" + p.substr(13, 2) + "Z");
     stamp = base::compact_utc(before + std::chrono::seconds(1));
   }
   return stamp + "-" + random_hex4;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Decides what a backup reads: which page ranges there are, and which of the parent's chunks may be taken over
-// if their pages have not changed. Pure: no database, no repository.
+// Decides what a backup reads: which page ranges there are, and which of the parent's chunks may be taken
+// over if their pages have not changed. Pure: no database, no repository.
 #pragma once
 
 #include <cstdint>
@@ -18,21 +18,29 @@ struct PageRange {
   std::optional<std::uint64_t> end;  // empty: to the end of the table
 };
 
-// Cuts a table of `pages` heap pages at multiples of 1024, the rest at multiples of 128, and what is left then
-// of 16; the last range is open. Positions alone decide: a table that grows keeps the ranges it had, and its
-// ever-changing tail is small.
+// Cuts a table of `pages` heap pages at multiples of 1024, and the rest at multiples of 32; the last range is
+// open. Positions alone decide: a table that grows keeps the ranges it had, and its ever-changing tail is
+// small.
 std::vector<PageRange> page_ranges(std::uint64_t pages);
 
 // Empty when the parent's chunks can be compared with this server and database, else why not.
 std::string why_not_incremental(const repository::Manifest& parent, const catalog::ServerFacts& server,
                                 const catalog::DatabaseFacts& database);
 
-// One chunk to make. `candidate` points into the parent's manifest.
+// The parent's rows of a range: of the chunk of the same range, or of those that it is made of. nullopt where
+// the parent's chunks do not fit into the range.
+std::optional<repository::Chunk> rows_before(const repository::TableData& before, const PageRange& range);
+
+// A chunk of more objects is read anew as a whole: a night may add one, and 32 ranges of the tail make a full
+// chunk.
+inline constexpr std::size_t max_objects_of_a_chunk = 64;
+
+// One chunk to make.
 struct Task {
   std::size_t table = 0;
   std::size_t chunk = 0;
   PageRange range;
-  const repository::Chunk* candidate = nullptr;
+  std::optional<repository::Chunk> before;  // what may be taken over if the pages agree
 };
 
 struct TablePlan {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The schema of a snapshot: pg_dump's archive of the definitions alone, or the parent's where no definition has
-// changed since.
+// The schema of a snapshot: pg_dump's archive of the definitions alone, or the parent's where no definition
+// has changed since.
 #pragma once
 
 #include <stop_token>
@@ -18,9 +18,12 @@ struct SchemaResult {
   bool unchanged = false;
 };
 
-// `parent` null, or the manifest whose origin is this database's. `catalog_fingerprint` is today's.
+// `parent` null, or the manifest whose origin is this database's. `encoding` is the database's: a
+// client_encoding set for the role or the server must not change the archive. `catalog_fingerprint` is
+// today's.
 SchemaResult store_schema(const Options& options, const Adapters& adapters, const std::string& snapshot,
-                          int server_major, const std::string& catalog_fingerprint, const repository::Manifest* parent,
+                          int server_major, const std::string& encoding,
+                          const std::string& catalog_fingerprint, const repository::Manifest* parent,
                           const std::stop_token& stop);
 
 }  // namespace tmb::backup

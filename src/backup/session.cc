@@ -28,11 +28,13 @@ bool same_definitions(const std::vector<Table>& a, const std::vector<Table>& b) 
   return true;
 }
 
-Error blocked(const postgres::ConnectionSettings& settings, int lock_timeout_ms, const std::stop_token& stop) {
+Error blocked(const postgres::ConnectionSettings& settings, int lock_timeout_ms,
+              const std::stop_token& stop) {
   postgres::Connection other = postgres::Connection::open(settings, stop);
   const std::string blockers = catalog::describe_blockers(other);
-  return Error(ExitCode::database, "a table is locked for longer than " + std::to_string(lock_timeout_ms) + " ms" +
-                                       (blockers.empty() ? "" : " by " + blockers) + " [SQLSTATE 55P03]")
+  return Error(ExitCode::database, "a table is locked for longer than " + std::to_string(lock_timeout_ms) +
+                                       " ms" + (blockers.empty() ? "" : " by " + blockers) +
+                                       " [SQLSTATE 55P03]")
       .with_hint("run the backup again when that session has ended");
 }
 
@@ -52,7 +54,8 @@ bool try_open(Session& session) {
 
 }  // namespace
 
-Session open_session(const postgres::ConnectionSettings& settings, int lock_timeout_ms, const std::stop_token& stop) {
+Session open_session(const postgres::ConnectionSettings& settings, int lock_timeout_ms,
+                     const std::stop_token& stop) {
   Session session{postgres::Connection::open(settings, stop), {}, {}, {}, {}, {}, {}};
   if (session.connection.server_version() < first_server_with_tid_range_scans) {
     throw Error(ExitCode::unsupported, "PostgreSQL " + session.connection.parameter("server_version") +

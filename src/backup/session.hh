@@ -25,7 +25,8 @@ struct Session {
 
 // Tries up to three times when definitions change between listing and locking. Throws database, naming who
 // holds a lock for longer than `lock_timeout_ms`; unsupported for servers before 14.
-Session open_session(const postgres::ConnectionSettings& settings, int lock_timeout_ms, const std::stop_token& stop);
+Session open_session(const postgres::ConnectionSettings& settings, int lock_timeout_ms,
+                     const std::stop_token& stop);
 
 // Another session on the same snapshot, with the locks of its own that it needs. Throws database 55P03 when a
 // change of definition has queued up behind our locks: waiting for it would wait for ourselves.

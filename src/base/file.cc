@@ -125,7 +125,8 @@ std::optional<std::string> read_file_if_there(const Path& path, std::uint64_t li
   return read_opened(file, path, limit);
 }
 
-void publish_file_unsynced_name(const Path& path, std::string_view bytes, Overwrite overwrite, unsigned mode) {
+void publish_file_unsynced_name(const Path& path, std::string_view bytes, Overwrite overwrite,
+                                unsigned mode) {
   TemporaryFile file(path, mode);
   write_all(file.fd(), bytes, file.path().string());
   // A failed fsync is final: the kernel may have dropped the pages, so trying again would prove nothing.
@@ -141,7 +142,13 @@ void publish_file_unsynced_name(const Path& path, std::string_view bytes, Overwr
 
 void publish_file(const Path& path, std::string_view bytes, Overwrite overwrite, unsigned mode) {
   publish_file_unsynced_name(path, bytes, overwrite, mode);
-  sync_directory(path.parent_path());
+  try {
+    sync_directory(path.parent_path());
+  } catch (const Error&) {
+    // What the caller is told has failed must not be there. A file that was replaced cannot be brought back.
+    if (overwrite == Overwrite::no) ::unlink(path.c_str());
+    throw;
+  }
 }
 
 void sync_directory(const Path& directory) {
@@ -168,7 +175,8 @@ bool make_directory(const Path& directory) {
 std::size_t remove_temporary_files(const Path& directory) {
   std::size_t removed = 0;
   std::error_code error;
-  for (std::filesystem::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
+  for (std::filesystem::directory_iterator it(directory, error), end; !error && it != end;
+       it.increment(error)) {
     if (it->path().filename().string().starts_with(temporary_prefix) && ::unlink(it->path().c_str()) == 0) {
       ++removed;
     }
@@ -193,7 +201,8 @@ std::string memory_file_path(const UniqueFd& file) { return "/proc/self/fd/" + s
 
 std::uint64_t free_space(const Path& path) {
   struct statvfs status {};
-  if (::statvfs(path.c_str(), &status) != 0) throw system_error(errno, "cannot ask for the free space of " + quoted(path));
+  if (::statvfs(path.c_str(), &status) != 0)
+    throw system_error(errno, "cannot ask for the free space of " + quoted(path));
   return static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize;
 }
 

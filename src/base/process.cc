@@ -57,7 +57,8 @@ std::vector<char*> pointers(const std::vector<std::string>& strings) {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   ::signal(SIGPIPE, SIG_DFL);
   const int null = ::open("/dev/null", O_RDONLY);
-  if (null < 0 || ::dup2(null, 0) < 0 || ::dup2(out.write.get(), 1) < 0 || ::dup2(err.write.get(), 2) < 0) fail();
+  if (null < 0 || ::dup2(null, 0) < 0 || ::dup2(out.write.get(), 1) < 0 || ::dup2(err.write.get(), 2) < 0)
+    fail();
   if (options.as_user) {
     if (::setgroups(groups.size(), groups.data()) != 0) fail();
     if (::setresgid(options.as_user->gid, options.as_user->gid, options.as_user->gid) != 0) fail();
@@ -146,11 +147,13 @@ ProcessResult run_process(const ProcessOptions& options, std::size_t output_limi
     ::poll(wait.data(), wait.size(), 100);
     if (wait[0].revents != 0 && !drain(out.read, result.output, output_limit, &overflow)) out.read.reset();
     if (wait[1].revents != 0 && !drain(err.read, result.errors, errors_kept, nullptr)) err.read.reset();
-    if ((options.stop.stop_requested() || overflow) && !std::exchange(terminated, true)) ::kill(-pid, SIGTERM);
+    if ((options.stop.stop_requested() || overflow) && !std::exchange(terminated, true))
+      ::kill(-pid, SIGTERM);
   }
   result.exit_code = wait_for(pid);
   if (overflow) {
-    throw Error(ExitCode::local_io, program + " printed more than " + std::to_string(output_limit) + " bytes");
+    throw Error(ExitCode::local_io,
+                program + " printed more than " + std::to_string(output_limit) + " bytes");
   }
   return result;
 }

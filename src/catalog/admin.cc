@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "catalog/admin.hh"
 
-#include <array>
 #include <algorithm>
+#include <array>
 
 #include "base/error.hh"
 
@@ -55,9 +55,11 @@ std::vector<Grant> read_grants(Connection& c, const std::string& database) {
          a.privilege_type, a.is_grantable
   FROM pg_database d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) WITH ORDINALITY
        AS a(grantor, grantee, privilege_type, is_grantable, position)
-  WHERE d.datname = $1 ORDER BY a.position)", {database});
+  WHERE d.datname = $1 ORDER BY a.position)",
+                           {database});
   std::vector<Grant> out;
-  for (int row = 0; row < r.rows(); ++row) out.push_back({r.string(row, 0), r.string(row, 1), r.string(row, 2), r.boolean(row, 3)});
+  for (int row = 0; row < r.rows(); ++row)
+    out.push_back({r.string(row, 0), r.string(row, 1), r.string(row, 2), r.boolean(row, 3)});
   return out;
 }
 
@@ -67,17 +69,19 @@ std::vector<Setting> read_settings(Connection& c, const std::string& database) {
          split_part(u.line, '=', 1), substr(u.line, strpos(u.line, '=') + 1)
   FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase,
        unnest(s.setconfig) WITH ORDINALITY AS u(line, position)
-  WHERE d.datname = $1 ORDER BY s.setrole, u.position)", {database});
+  WHERE d.datname = $1 ORDER BY s.setrole, u.position)",
+                           {database});
   std::vector<Setting> out;
-  for (int row = 0; row < r.rows(); ++row) out.push_back({r.string(row, 0), r.string(row, 1), r.string(row, 2)});
+  for (int row = 0; row < r.rows(); ++row)
+    out.push_back({r.string(row, 0), r.string(row, 1), r.string(row, 2)});
   return out;
 }
 
-// Settings whose stored text is a list of identifiers, each quoted where needed: GUC_LIST_QUOTE in the server's
-// guc_tables.c. All others are stored as the one string that was given.
+// Settings whose stored text is a list of identifiers, each quoted where needed: GUC_LIST_QUOTE in the
+// server's guc_tables.c. All others are stored as the one string that was given.
 bool is_identifier_list(const std::string& name) {
-  constexpr std::array names{"local_preload_libraries",  "search_path",        "session_preload_libraries",
-                             "shared_preload_libraries", "temp_tablespaces",   "unix_socket_directories"};
+  constexpr std::array names{"local_preload_libraries",  "search_path",      "session_preload_libraries",
+                             "shared_preload_libraries", "temp_tablespaces", "unix_socket_directories"};
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
@@ -108,8 +112,9 @@ std::string list_literal(const Connection& c, const std::string& value) {
 }
 
 std::string setting_statement(const Connection& c, const std::string& database, const Setting& s) {
-  const std::string target = s.role.empty() ? "ALTER DATABASE " + c.identifier(database)
-                                            : "ALTER ROLE " + c.identifier(s.role) + " IN DATABASE " + c.identifier(database);
+  const std::string target =
+      s.role.empty() ? "ALTER DATABASE " + c.identifier(database)
+                     : "ALTER ROLE " + c.identifier(s.role) + " IN DATABASE " + c.identifier(database);
   return target + " SET " + c.identifier(s.name) + " TO " +
          (is_identifier_list(s.name) ? list_literal(c, s.value) : c.literal(s.value));
 }
@@ -179,13 +184,15 @@ std::optional<DatabaseEntry> find_database(Connection& c, std::uint32_t oid) {
 }
 
 std::uint64_t database_bytes(Connection& c, std::uint32_t oid) {
-  return static_cast<std::uint64_t>(c.query("SELECT pg_database_size($1::oid)", {std::to_string(oid)}).integer(0, 0));
+  return static_cast<std::uint64_t>(
+      c.query("SELECT pg_database_size($1::oid)", {std::to_string(oid)}).integer(0, 0));
 }
 
-void create_database(Connection& c, const std::string& name, const DatabaseFacts& facts, const std::string& tablespace) {
-  std::string sql = "CREATE DATABASE " + c.identifier(name) + " TEMPLATE template0 OWNER " + c.identifier(facts.owner) +
-                    " ENCODING " + c.literal(facts.encoding) + " LC_COLLATE " + c.literal(facts.collate) + " LC_CTYPE " +
-                    c.literal(facts.ctype);
+void create_database(Connection& c, const std::string& name, const DatabaseFacts& facts,
+                     const std::string& tablespace) {
+  std::string sql = "CREATE DATABASE " + c.identifier(name) + " TEMPLATE template0 OWNER " +
+                    c.identifier(facts.owner) + " ENCODING " + c.literal(facts.encoding) + " LC_COLLATE " +
+                    c.literal(facts.collate) + " LC_CTYPE " + c.literal(facts.ctype);
   // Said always where it can be: template0 may have another provider than the wanted one.
   if (c.server_version() >= 150000) {
     if (facts.locale_provider == "i") {
@@ -198,8 +205,11 @@ void create_database(Connection& c, const std::string& name, const DatabaseFacts
     }
   }
   // Named only where it is not the template's own: naming even the default one takes a right on it.
-  const bool same = c.query("SELECT FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace "
-                            "WHERE d.datname = 'template0' AND t.spcname = $1", {tablespace}).rows() == 1;
+  const bool same = c.query(
+                         "SELECT FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace "
+                         "WHERE d.datname = 'template0' AND t.spcname = $1",
+                         {tablespace})
+                        .rows() == 1;
   if (!tablespace.empty() && !same) sql += " TABLESPACE " + c.identifier(tablespace);
   c.execute(sql);
 }
@@ -224,10 +234,12 @@ void copy_access(Connection& c, const std::string& from, const std::string& to) 
   const DatabaseEntry source = find_database(c, from).value();
   const DatabaseEntry target = find_database(c, to).value();
   if (source.connection_limit != target.connection_limit) {
-    c.execute("ALTER DATABASE " + c.identifier(to) + " CONNECTION LIMIT " + std::to_string(source.connection_limit));
+    c.execute("ALTER DATABASE " + c.identifier(to) + " CONNECTION LIMIT " +
+              std::to_string(source.connection_limit));
   }
   if (source.is_template != target.is_template) {
-    c.execute("ALTER DATABASE " + c.identifier(to) + " IS_TEMPLATE " + (source.is_template ? "true" : "false"));
+    c.execute("ALTER DATABASE " + c.identifier(to) + " IS_TEMPLATE " +
+              (source.is_template ? "true" : "false"));
   }
   copy_settings(c, from, to);
   copy_grants(c, from, to);
@@ -240,9 +252,11 @@ std::vector<std::string> access_differences(Connection& c, const std::string& fr
   if (a.owner != b.owner) out.push_back("owner " + a.owner + " and " + b.owner);
   if (a.connection_limit != b.connection_limit) out.emplace_back("connection limit");
   if (a.is_template != b.is_template) out.emplace_back("template flag");
-  const auto compare = [&](const std::string& what, const std::vector<std::string>& left, const std::vector<std::string>& right) {
+  const auto compare = [&](const std::string& what, const std::vector<std::string>& left,
+                           const std::vector<std::string>& right) {
     std::vector<std::string> lines;
-    std::set_symmetric_difference(left.begin(), left.end(), right.begin(), right.end(), std::back_inserter(lines));
+    std::set_symmetric_difference(left.begin(), left.end(), right.begin(), right.end(),
+                                  std::back_inserter(lines));
     for (const std::string& line : lines) out.push_back(what + line);
   };
   compare("grant: ", grant_lines(c, from), grant_lines(c, to));
@@ -256,7 +270,8 @@ std::vector<SessionEntry> read_sessions(Connection& c, const std::vector<std::ui
   const Result r = c.query(R"(
   SELECT a.pid, coalesce(a.usename, ''), coalesce(a.application_name, ''), coalesce(a.client_addr::text, 'local'),
          coalesce(a.state, ''), coalesce(a.backend_type = 'client backend', true)
-  FROM pg_stat_activity a WHERE a.datid = ANY ($1::oid[]) AND a.pid <> pg_backend_pid() ORDER BY a.pid)", {oids + "}"});
+  FROM pg_stat_activity a WHERE a.datid = ANY ($1::oid[]) AND a.pid <> pg_backend_pid() ORDER BY a.pid)",
+                           {oids + "}"});
   std::vector<SessionEntry> out;
   for (int row = 0; row < r.rows(); ++row) {
     out.push_back({static_cast<int>(r.integer(row, 0)), r.string(row, 1), r.string(row, 2), r.string(row, 3),
@@ -294,16 +309,22 @@ std::vector<std::string> read_prepared_transactions(Connection& c, const std::st
 }
 
 std::vector<std::string> read_logical_slots(Connection& c, const std::string& database) {
-  return names(c.query("SELECT slot_name FROM pg_replication_slots WHERE database = $1 ORDER BY 1", {database}));
+  return names(
+      c.query("SELECT slot_name FROM pg_replication_slots WHERE database = $1 ORDER BY 1", {database}));
 }
 
 Rights read_rights(Connection& c) {
-  const Result r = c.query("SELECT rolname, rolsuper, rolcreatedb FROM pg_roles WHERE rolname = current_user");
+  const Result r =
+      c.query("SELECT rolname, rolsuper, rolcreatedb FROM pg_roles WHERE rolname = current_user");
   return {r.string(0, 0), r.boolean(0, 1), r.boolean(0, 1) || r.boolean(0, 2)};
 }
 
 bool is_member_of(Connection& c, const std::string& role) {
-  return c.query("SELECT coalesce((SELECT pg_has_role(r.oid, 'MEMBER') FROM pg_roles r WHERE r.rolname = $1), false)", {role})
+  return c
+      .query(
+          "SELECT coalesce((SELECT pg_has_role(r.oid, 'MEMBER') FROM pg_roles r WHERE r.rolname = $1), "
+          "false)",
+          {role})
       .boolean(0, 0);
 }
 
@@ -325,7 +346,8 @@ ExtensionOffer read_extension_offer(Connection& c, const std::string& name) {
   const Result r = c.query(R"(
   SELECT e.default_version, v.trusted, v.superuser FROM pg_available_extensions e
   LEFT JOIN pg_available_extension_versions v ON v.name = e.name AND v.version = e.default_version
-  WHERE e.name = $1)", {name});
+  WHERE e.name = $1)",
+                           {name});
   if (r.rows() == 0) return {name, "", false, true};
   return {name, r.string(0, 0), r.boolean(0, 1), r.boolean(0, 2)};
 }
@@ -337,8 +359,10 @@ std::string data_directory(Connection& c) {
 
 bool try_session_lock(Connection& c, std::uint32_t kind, std::uint32_t key) {
   // The server's keys are signed.
-  return c.query("SELECT pg_try_advisory_lock($1::int4, $2::int4)",
-                 {std::to_string(static_cast<std::int32_t>(kind)), std::to_string(static_cast<std::int32_t>(key))})
+  return c
+      .query(
+          "SELECT pg_try_advisory_lock($1::int4, $2::int4)",
+          {std::to_string(static_cast<std::int32_t>(kind)), std::to_string(static_cast<std::int32_t>(key))})
       .boolean(0, 0);
 }
 

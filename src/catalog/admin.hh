@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The statements that create, rename, close and describe whole databases, run from a session of another database.
-// Each does one thing and decides nothing: what may be touched is for the caller to know.
+// The statements that create, rename, close and describe whole databases, run from a session of another
+// database. Each does one thing and decides nothing: what may be touched is for the caller to know.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +30,8 @@ std::optional<DatabaseEntry> find_database(postgres::Connection& connection, con
 std::optional<DatabaseEntry> find_database(postgres::Connection& connection, std::uint32_t oid);
 std::uint64_t database_bytes(postgres::Connection& connection, std::uint32_t oid);
 
-// From template0, with the facts' encoding and locale, owned by `facts.owner`. `tablespace` empty: the default.
+// From template0, with the facts' encoding and locale, owned by `facts.owner`. `tablespace` empty: the
+// default.
 void create_database(postgres::Connection& connection, const std::string& name, const DatabaseFacts& facts,
                      const std::string& tablespace);
 // Ends its sessions too. No error when it is not there.
@@ -41,8 +42,8 @@ void set_database_comment(postgres::Connection& connection, const std::string& n
 // False keeps superusers out too; sessions that are open stay.
 void allow_connections(postgres::Connection& connection, const std::string& name, bool allow);
 
-// Grants, per-database settings (also those of single roles), connection limit and template flag of `from` put
-// on `to` in place of its own. Owner, comment and the door are left alone.
+// Grants, per-database settings (also those of single roles), connection limit and template flag of `from`
+// put on `to` in place of its own. Owner, comment and the door are left alone.
 void copy_access(postgres::Connection& connection, const std::string& from, const std::string& to);
 // What copy_access should have made equal and is not, as lines to read; empty when all is.
 std::vector<std::string> access_differences(postgres::Connection& connection, const std::string& from,
@@ -57,14 +58,16 @@ struct SessionEntry {
   bool is_client = true;  // false: autovacuum and other workers of the server
 };
 // Sessions of the databases with these OIDs, without our own.
-std::vector<SessionEntry> read_sessions(postgres::Connection& connection, const std::vector<std::uint32_t>& databases);
+std::vector<SessionEntry> read_sessions(postgres::Connection& connection,
+                                        const std::vector<std::uint32_t>& databases);
 // Asks each to end; those that we may not end are left. Does not wait.
 void end_sessions(postgres::Connection& connection, const std::vector<SessionEntry>& sessions);
 // "pid 12 grafana (psql, local, idle)"
 std::string describe(const SessionEntry& session);
 
 // Prepared transactions of the database: they keep it from being renamed and outlive every session.
-std::vector<std::string> read_prepared_transactions(postgres::Connection& connection, const std::string& database);
+std::vector<std::string> read_prepared_transactions(postgres::Connection& connection,
+                                                    const std::string& database);
 // Logical replication slots of the database: they follow its OID, not its name.
 std::vector<std::string> read_logical_slots(postgres::Connection& connection, const std::string& database);
 
@@ -77,7 +80,8 @@ Rights read_rights(postgres::Connection& connection);
 bool is_member_of(postgres::Connection& connection, const std::string& role);
 bool is_in_recovery(postgres::Connection& connection);
 // Of `wanted`, those that the server does not have.
-std::vector<std::string> missing_roles(postgres::Connection& connection, const std::vector<std::string>& wanted);
+std::vector<std::string> missing_roles(postgres::Connection& connection,
+                                       const std::vector<std::string>& wanted);
 bool encoding_exists(postgres::Connection& connection, const std::string& encoding);
 
 struct ExtensionOffer {

@@ -71,20 +71,21 @@ std::string qualified(const Connection& connection, const std::string& schema, c
 }
 
 std::vector<Table> read_tables(Connection& connection) {
-  const Result tables = connection.query(
-      std::string("WITH signatures AS (") + signatures + R"()
+  const Result tables = connection.query(std::string("WITH signatures AS (") + signatures + R"()
   SELECT c.oid, n.nspname, c.relname, pg_relation_size(c.oid) / current_setting('block_size')::int8,
          c.relpersistence = 'u',
          CASE WHEN s.table_oid IS NULL OR s.stable
               THEN concat_ws('/', c.oid, pg_relation_filenode(c.oid), c.reltablespace, s.columns) END
-  FROM (SELECT c.oid )" + user_relations + R"( AND c.relkind = 'r') u
+  FROM (SELECT c.oid )" + user_relations +
+                                         R"( AND c.relkind = 'r') u
   JOIN pg_class c ON c.oid = u.oid JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN signatures s ON s.table_oid = c.oid
   ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C")");
   const Result columns = connection.query(std::string(R"(
   SELECT a.attrelid, a.attname FROM pg_attribute a
   WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
-    AND a.attrelid IN (SELECT c.oid )") + user_relations + R"( AND c.relkind = 'r')
+    AND a.attrelid IN (SELECT c.oid )") + user_relations +
+                                          R"( AND c.relkind = 'r')
   ORDER BY a.attrelid, a.attnum)");
 
   std::vector<Table> out;
@@ -110,8 +111,9 @@ std::vector<Table> read_tables(Connection& connection) {
 }
 
 std::vector<Sequence> read_sequences(Connection& connection) {
-  const Result names = connection.query(std::string("SELECT n.nspname, c.relname ") + user_relations +
-                                        R"( AND c.relkind = 'S' ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C")");
+  const Result names =
+      connection.query(std::string("SELECT n.nspname, c.relname ") + user_relations +
+                       R"( AND c.relkind = 'S' ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C")");
   std::vector<Sequence> out;
   std::string sql;
   for (int row = 0; row < names.rows(); ++row) {
@@ -131,40 +133,58 @@ std::vector<Sequence> read_sequences(Connection& connection) {
 
 std::vector<Extension> read_extensions(Connection& connection) {
   const Result rows = connection.query(
-      "SELECT e.extname, e.extversion, n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace "
+      "SELECT e.extname, e.extversion, n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = "
+      "e.extnamespace "
       "WHERE e.extname <> 'plpgsql' ORDER BY e.extname COLLATE \"C\"");
   std::vector<Extension> out;
-  for (int row = 0; row < rows.rows(); ++row) out.push_back({rows.string(row, 0), rows.string(row, 1), rows.string(row, 2)});
+  for (int row = 0; row < rows.rows(); ++row)
+    out.push_back({rows.string(row, 0), rows.string(row, 1), rows.string(row, 2)});
   return out;
 }
 
 std::vector<Obstacle> read_obstacles(Connection& connection) {
   std::string sql;
-  const auto add = [&](const std::string& part) { sql += std::string(sql.empty() ? "" : " UNION ALL ") + part; };
+  const auto add = [&](const std::string& part) {
+    sql += std::string(sql.empty() ? "" : " UNION ALL ") + part;
+  };
   const std::string relations = user_relations;
-  add("SELECT count(*)::text || ' large objects', 'large objects are not carried yet' FROM pg_largeobject_metadata "
+  add("SELECT count(*)::text || ' large objects', 'large objects are not carried yet' FROM "
+      "pg_largeobject_metadata "
       "HAVING count(*) > 0");
-  add("SELECT format('foreign table %I.%I', n.nspname, c.relname), 'its rows are on another server'" + relations +
-      " AND c.relkind = 'f'");
+  add("SELECT format('foreign table %I.%I', n.nspname, c.relname), 'its rows are on another server'" +
+      relations + " AND c.relkind = 'f'");
   add("SELECT format('table %I.%I', n.nspname, c.relname), "
       "'it uses the table access method ' || quote_ident(m.amname) || ', only heap is carried' "
-      "FROM (SELECT c.oid" + relations + " AND c.relkind = 'r') u JOIN pg_class c ON c.oid = u.oid "
-      "JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_am m ON m.oid = c.relam WHERE m.amname <> 'heap'");
-  add("SELECT format('extension %I', e.extname), 'it keeps rows in tables of its own, which are not carried yet' "
-      "FROM pg_extension e WHERE e.extconfig IS NOT NULL OR EXISTS (SELECT FROM pg_depend d JOIN pg_class c ON "
+      "FROM (SELECT c.oid" +
+      relations +
+      " AND c.relkind = 'r') u JOIN pg_class c ON c.oid = u.oid "
+      "JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_am m ON m.oid = c.relam WHERE m.amname <> "
+      "'heap'");
+  add("SELECT format('extension %I', e.extname), 'it keeps rows in tables of its own, which are not carried "
+      "yet' "
+      "FROM pg_extension e WHERE e.extconfig IS NOT NULL OR EXISTS (SELECT FROM pg_depend d JOIN pg_class c "
+      "ON "
       "c.oid = d.objid WHERE d.classid = 'pg_class'::regclass AND d.deptype = 'e' AND d.refobjid = e.oid AND "
       "d.refclassid = 'pg_extension'::regclass AND c.relkind IN ('r', 'p', 'm', 'f'))");
   add("SELECT format('subscription %I', s.subname), 'a copy of it would take changes from the publisher' "
-      "FROM pg_subscription s WHERE s.subdbid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())");
+      "FROM pg_subscription s WHERE s.subdbid = (SELECT d.oid FROM pg_database d WHERE d.datname = "
+      "current_database())");
   add("SELECT format('table %I.%I', n.nspname, c.relname), 'the role ' || quote_ident(current_user) || "
-      "' may not read it'" + relations + " AND c.relkind IN ('r', 'm') AND (NOT has_table_privilege(c.oid, 'SELECT') "
+      "' may not read it'" +
+      relations +
+      " AND c.relkind IN ('r', 'm') AND (NOT has_table_privilege(c.oid, 'SELECT') "
       "OR NOT has_schema_privilege(n.oid, 'USAGE'))");
   add("SELECT format('sequence %I.%I', n.nspname, c.relname), 'the role ' || quote_ident(current_user) || "
-      "' may not read it'" + relations + " AND c.relkind = 'S' AND (NOT has_sequence_privilege(c.oid, 'SELECT') "
+      "' may not read it'" +
+      relations +
+      " AND c.relkind = 'S' AND (NOT has_sequence_privilege(c.oid, 'SELECT') "
       "OR NOT has_schema_privilege(n.oid, 'USAGE'))");
-  add("SELECT format('table %I.%I', n.nspname, c.relname), 'row level security hides rows of it from the role ' || "
-      "quote_ident(current_user)" + relations +
-      " AND c.relkind = 'r' AND c.relrowsecurity AND NOT (SELECT r.rolsuper OR r.rolbypassrls FROM pg_roles r "
+  add("SELECT format('table %I.%I', n.nspname, c.relname), 'row level security hides rows of it from the "
+      "role ' || "
+      "quote_ident(current_user)" +
+      relations +
+      " AND c.relkind = 'r' AND c.relrowsecurity AND NOT (SELECT r.rolsuper OR r.rolbypassrls FROM pg_roles "
+      "r "
       "WHERE r.rolname = current_user) AND (c.relforcerowsecurity OR NOT pg_has_role(c.relowner, 'USAGE'))");
   const Result rows = connection.query(sql);
   std::vector<Obstacle> out;
@@ -180,8 +200,15 @@ DatabaseFacts read_database(Connection& connection) {
          coalesce(to_jsonb(d)->>'datlocale', to_jsonb(d)->>'daticulocale', ''),
          coalesce(to_jsonb(d)->>'daticurules', '')
   FROM pg_database d WHERE d.datname = current_database())");
-  return {static_cast<std::uint32_t>(r.integer(0, 0)), r.string(0, 1), r.string(0, 2), r.string(0, 3), r.string(0, 4),
-          r.string(0, 5), r.string(0, 6), r.string(0, 7), r.string(0, 8)};
+  return {static_cast<std::uint32_t>(r.integer(0, 0)),
+          r.string(0, 1),
+          r.string(0, 2),
+          r.string(0, 3),
+          r.string(0, 4),
+          r.string(0, 5),
+          r.string(0, 6),
+          r.string(0, 7),
+          r.string(0, 8)};
 }
 
 ServerFacts read_server(Connection& connection) {
@@ -193,8 +220,14 @@ ServerFacts read_server(Connection& connection) {
          pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
                               ELSE pg_current_wal_insert_lsn() END, '0/0')::int8,
          current_setting('block_size'))");
-  return {r.string(0, 0), connection.server_version(), r.string(0, 1), r.string(0, 2), r.string(0, 3),
-          unsigned_integer(r, 0, 4), unsigned_integer(r, 0, 5), unsigned_integer(r, 0, 6),
+  return {r.string(0, 0),
+          connection.server_version(),
+          r.string(0, 1),
+          r.string(0, 2),
+          r.string(0, 3),
+          unsigned_integer(r, 0, 4),
+          unsigned_integer(r, 0, 5),
+          unsigned_integer(r, 0, 6),
           static_cast<std::uint32_t>(r.integer(0, 7))};
 }
 
@@ -209,7 +242,8 @@ std::vector<std::string> read_roles(Connection& connection) {
     SELECT r.rolname FROM pg_shdepend s JOIN pg_roles r ON r.oid = s.refobjid
     WHERE s.refclassid = 'pg_authid'::regclass
       AND s.dbid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
-    UNION SELECT pg_get_userbyid(c.relowner) )" + std::string(user_relations) + R"(
+    UNION SELECT pg_get_userbyid(c.relowner) )" +
+                                       std::string(user_relations) + R"(
     UNION SELECT pg_get_userbyid(p.proowner) FROM pg_proc p WHERE p.oid >= 16384
     UNION SELECT pg_get_userbyid(n.nspowner) FROM pg_namespace n WHERE n.oid >= 16384
     UNION SELECT pg_get_userbyid(d.datdba) FROM pg_database d WHERE d.datname = current_database()
@@ -229,16 +263,19 @@ std::vector<std::string> read_materialized_views(Connection& connection) {
     UNION SELECT b.reader, r.relation FROM below b JOIN reads r ON r.reader = b.relation
   )
   SELECT n.nspname, c.relname, (SELECT count(*) FROM below b JOIN pg_class m ON m.oid = b.relation AND m.relkind = 'm'
-                                WHERE b.reader = c.oid) AS depth)") + user_relations + R"(
+                                WHERE b.reader = c.oid) AS depth)") +
+                                       user_relations + R"(
     AND c.relkind = 'm' AND c.relispopulated ORDER BY depth, n.nspname COLLATE "C", c.relname COLLATE "C")");
   std::vector<std::string> out;
-  for (int row = 0; row < rows.rows(); ++row) out.push_back(qualified(connection, rows.string(row, 0), rows.string(row, 1)));
+  for (int row = 0; row < rows.rows(); ++row)
+    out.push_back(qualified(connection, rows.string(row, 0), rows.string(row, 1)));
   return out;
 }
 
 std::string read_migration_version(Connection& connection) {
   const Result there = connection.query(
-      "SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass('public.schema_migrations') AND a.attname = 'version' "
+      "SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass('public.schema_migrations') AND a.attname = "
+      "'version' "
       "AND a.atttypid = 'int8'::regtype");
   if (there.rows() == 0) return "";
   return connection.query("SELECT max(version) FROM public.schema_migrations").string(0, 0);
@@ -252,21 +289,26 @@ std::string read_catalog_fingerprint(Connection& connection) {
                           'pg_authid', 'pg_auth_members', 'pg_database', 'pg_replication_origin',
                           'pg_subscription_rel', 'pg_tablespace', 'pg_shdescription', 'pg_parameter_acl')
   ORDER BY c.relname)");
-  // Columns that VACUUM and ANALYZE change are changed in place: ctid and xmin stay.
+  // Columns that VACUUM and ANALYZE change are changed in place: ctid and xmin stay. textsend: the bytes as
+  // they are, for a role's name may be no text in this database's encoding.
   std::string sql;
   for (const std::string& name : first_column(catalogs)) {
     sql += std::string(sql.empty() ? "" : " UNION ALL ") + "SELECT " + connection.literal(name) +
            "::text AS name, count(*) AS n, bit_xor(hashtidextended(ctid, xmin::text::int8)) AS h FROM " +
            connection.identifier(name);
   }
-  return connection.query("SELECT encode(sha256(convert_to(string_agg(concat_ws(':', name, n, h), ',' ORDER BY name COLLATE "
-                          "\"C\") || (SELECT string_agg(concat_ws(':', r.oid, quote_ident(r.rolname)), ',' ORDER BY r.oid) "
-                          "FROM pg_roles r), 'UTF8')), 'hex') FROM (" + sql + ") c")
+  return connection
+      .query(
+          "SELECT encode(sha256(textsend(string_agg(concat_ws(':', name, n, h), ',' ORDER BY name COLLATE "
+          "\"C\") || (SELECT string_agg(concat_ws(':', r.oid, quote_ident(r.rolname)), ',' ORDER BY r.oid) "
+          "FROM pg_roles r))), 'hex') FROM (" +
+          sql + ") c")
       .string(0, 0);
 }
 
 std::string read_names_fingerprint(Connection& connection) {
-  return connection.query(R"(
+  return connection
+      .query(R"(
   SELECT concat_ws(':', count(*), bit_xor(hashtextextended(line, 0))) FROM (
     SELECT concat_ws(' ', 'schema', n.oid, n.xmin) AS line FROM pg_namespace n WHERE n.nspname !~ '^pg_(toast_)?temp_'
     UNION ALL SELECT concat_ws(' ', 'label', e.oid, e.xmin) FROM pg_enum e
@@ -287,19 +329,21 @@ std::int64_t read_age(Connection& connection, std::uint64_t transaction) {
 
 PageRows count_rows(Connection& connection, const std::string& table, std::uint64_t first_page,
                     std::optional<std::uint64_t> end_page, std::int64_t age) {
-  const Result r = connection.query("SELECT count(*), count(*) FILTER (WHERE age(xmin) <= " + std::to_string(age) +
-                                    ") FROM ONLY " + table + page_condition(first_page, end_page));
+  const Result r =
+      connection.query("SELECT count(*), count(*) FILTER (WHERE age(xmin) <= " + std::to_string(age) +
+                       ") FROM ONLY " + table + page_condition(first_page, end_page));
   return {unsigned_integer(r, 0, 0), unsigned_integer(r, 0, 1)};
 }
 
 std::string copy_out_statement(const Connection& connection, const Table& table, std::uint64_t first_page,
-                               std::optional<std::uint64_t> end_page) {
+                               std::optional<std::uint64_t> end_page, std::optional<std::int64_t> age) {
   std::string columns;
   for (const std::string& column : table.columns) {
     columns += (columns.empty() ? "" : ", ") + connection.identifier(column);
   }
   return "COPY (SELECT " + columns + " FROM ONLY " + qualified(connection, table.schema, table.name) +
-         page_condition(first_page, end_page) + ") TO STDOUT";
+         page_condition(first_page, end_page) + (age ? " AND age(xmin) <= " + std::to_string(*age) : "") +
+         ") TO STDOUT";
 }
 
 void limit_lock_waits(Connection& connection, int timeout_ms) {
@@ -324,8 +368,8 @@ std::string describe_blockers(Connection& connection) {
     AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))");
   std::string out;
   for (int row = 0; row < rows.rows(); ++row) {
-    out += (out.empty() ? "pid " : ", pid ") + rows.string(row, 0) + " on " + base::printable(rows.text(row, 2)) + " (" +
-           base::printable(rows.text(row, 1)) + ")";
+    out += (out.empty() ? "pid " : ", pid ") + rows.string(row, 0) + " on " +
+           base::printable(rows.text(row, 2)) + " (" + base::printable(rows.text(row, 1)) + ")";
   }
   return out;
 }

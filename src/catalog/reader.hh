@@ -13,7 +13,8 @@
 namespace tmb::catalog {
 
 // The quoted, qualified name.
-std::string qualified(const postgres::Connection& connection, const std::string& schema, const std::string& name);
+std::string qualified(const postgres::Connection& connection, const std::string& schema,
+                      const std::string& name);
 
 // Ordinary tables whose rows a backup carries: not those of the system, of extensions or temporary ones.
 // Ordered by schema and name. `pages` is read from the file system and is never less than the snapshot needs.
@@ -33,29 +34,30 @@ std::string read_migration_version(postgres::Connection& connection);
 // Changes whenever a definition in the database may have changed. Not portable between servers.
 std::string read_catalog_fingerprint(postgres::Connection& connection);
 
-// Of the definitions that can change without a lock on the tables that use them, and that the server prints as they are
-// today, whatever the snapshot: schemas, enum labels, row types, functions, views. Different before and after a
-// backup: what was read may not fit together.
+// Of the definitions that can change without a lock on the tables that use them, and that the server prints
+// as they are today, whatever the snapshot: schemas, enum labels, row types, functions, views. Different
+// before and after a backup: what was read may not fit together.
 std::string read_names_fingerprint(postgres::Connection& connection);
 
-// How old, as age() counts in this session's present transaction, a row version is that was written by `transaction`
-// (64-bit, with epoch).
+// How old, as age() counts in this session's present transaction, a row version is that was written by
+// `transaction` (64-bit, with epoch).
 std::int64_t read_age(postgres::Connection& connection, std::uint64_t transaction);
 
 struct PageRows {
   std::uint64_t rows = 0;
   std::uint64_t young = 0;  // of these, written by transactions no older than `age`
 };
-// Counts the row versions that this snapshot sees in pages [first, end) of the table, without formatting one; `end`
-// empty: to the end. A version whose age cannot be told (after 2^31 transactions) counts as young.
+// Counts the row versions that this snapshot sees in pages [first, end) of the table, without formatting one;
+// `end` empty: to the end. A version whose age cannot be told (after 2^31 transactions) counts as young.
 PageRows count_rows(postgres::Connection& connection, const std::string& table, std::uint64_t first_page,
                     std::optional<std::uint64_t> end_page, std::int64_t age);
-// The COPY statement for the same pages.
-std::string copy_out_statement(const postgres::Connection& connection, const Table& table, std::uint64_t first_page,
-                               std::optional<std::uint64_t> end_page);
+// The COPY statement for the same pages; with `age`, of the rows alone that count_rows calls young.
+std::string copy_out_statement(const postgres::Connection& connection, const Table& table,
+                               std::uint64_t first_page, std::optional<std::uint64_t> end_page,
+                               std::optional<std::int64_t> age);
 
-// From now on a statement of this session that has waited `timeout_ms` for a lock throws DatabaseError 55P03. To be
-// called first: also the functions above lock what they look at (pg_relation_size, a sequence's state).
+// From now on a statement of this session that has waited `timeout_ms` for a lock throws DatabaseError 55P03.
+// To be called first: also the functions above lock what they look at (pg_relation_size, a sequence's state).
 void limit_lock_waits(postgres::Connection& connection, int timeout_ms);
 // LOCK TABLE ONLY … IN ACCESS SHARE MODE for all `tables`; takes no snapshot.
 void lock_tables(postgres::Connection& connection, const std::vector<Table>& tables);

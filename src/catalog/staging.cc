@@ -11,7 +11,8 @@ using postgres::Result;
 
 namespace {
 
-constexpr const char* not_of_the_system = "n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') ";
+constexpr const char* not_of_the_system =
+    "n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') ";
 
 std::vector<std::string> first_column(const Result& r) {
   std::vector<std::string> out;
@@ -55,21 +56,25 @@ void analyze_table(Connection& c, const std::string& schema, const std::string& 
 }
 
 std::uint64_t count_rows(Connection& c, const std::string& schema, const std::string& name) {
-  return static_cast<std::uint64_t>(c.query("SELECT count(*) FROM ONLY " + qualified(c, schema, name)).integer(0, 0));
+  return static_cast<std::uint64_t>(
+      c.query("SELECT count(*) FROM ONLY " + qualified(c, schema, name)).integer(0, 0));
 }
 
 ObjectCounts read_object_counts(Connection& c) {
-  const Result r = c.query(std::string("SELECT (SELECT count(*) FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid "
-                                       "JOIN pg_namespace n ON n.oid = t.relnamespace WHERE ") + not_of_the_system +
-                           "), (SELECT count(*) FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace WHERE " +
-                           not_of_the_system + "AND k.contype <> 'n')");
+  const Result r = c.query(
+      std::string("SELECT (SELECT count(*) FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid "
+                  "JOIN pg_namespace n ON n.oid = t.relnamespace WHERE ") +
+      not_of_the_system +
+      "), (SELECT count(*) FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace WHERE " +
+      not_of_the_system + "AND k.contype <> 'n')");
   return {static_cast<std::uint64_t>(r.integer(0, 0)), static_cast<std::uint64_t>(r.integer(0, 1))};
 }
 
 std::vector<std::string> read_invalid_indexes(Connection& c) {
-  return first_column(c.query(
-      "SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid AND x.relkind = 'i' "
-      "WHERE NOT (i.indisvalid AND i.indisready AND i.indislive) ORDER BY 1"));
+  return first_column(
+      c.query("SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid "
+              "AND x.relkind = 'i' "
+              "WHERE NOT (i.indisvalid AND i.indisready AND i.indislive) ORDER BY 1"));
 }
 
 std::vector<std::string> read_unvalidated_constraints(Connection& c) {
@@ -88,39 +93,51 @@ void try_earthdistance(Connection& c, const std::string& schema) {
 void drop_user_content(Connection& c) {
   // What an extension owns stays: the role may not be allowed to make it again.
   const auto not_of_extension = [](const std::string& catalog_name, const std::string& oid) {
-    return " AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = '" + catalog_name + "'::regclass AND e.objid = " + oid +
-           " AND e.deptype = 'e')";
+    return " AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = '" + catalog_name +
+           "'::regclass AND e.objid = " + oid + " AND e.deptype = 'e')";
   };
   const std::string user_schema = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'";
   const Result statements = c.query(
       "SELECT s FROM ("
       // public is not dropped: the archive takes it for granted, with the rights it has.
-      "SELECT 1 AS o, format('DROP SCHEMA IF EXISTS %I CASCADE', n.nspname) AS s FROM pg_namespace n WHERE " + user_schema +
-      " AND n.nspname <> 'public'" + not_of_extension("pg_namespace", "n.oid") +
-      " UNION ALL SELECT CASE c.relkind WHEN 'm' THEN 2 WHEN 'v' THEN 3 WHEN 'S' THEN 5 ELSE 4 END, format('DROP %s IF EXISTS %I.%I CASCADE', "
-      "CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'S' THEN 'SEQUENCE' WHEN 'f' THEN 'FOREIGN TABLE' "
-      "WHEN 'c' THEN 'TYPE' ELSE 'TABLE' END, n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-      "WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f', 'c')" + not_of_extension("pg_class", "c.oid") +
+      "SELECT 1 AS o, format('DROP SCHEMA IF EXISTS %I CASCADE', n.nspname) AS s FROM pg_namespace n WHERE " +
+      user_schema + " AND n.nspname <> 'public'" + not_of_extension("pg_namespace", "n.oid") +
+      " UNION ALL SELECT CASE c.relkind WHEN 'm' THEN 2 WHEN 'v' THEN 3 WHEN 'S' THEN 5 ELSE 4 END, "
+      "format('DROP %s IF EXISTS %I.%I CASCADE', "
+      "CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'S' THEN 'SEQUENCE' WHEN "
+      "'f' THEN 'FOREIGN TABLE' "
+      "WHEN 'c' THEN 'TYPE' ELSE 'TABLE' END, n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON "
+      "n.oid = c.relnamespace "
+      "WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f', 'c')" +
+      not_of_extension("pg_class", "c.oid") +
       " UNION ALL SELECT 6, format('DROP ROUTINE IF EXISTS %s CASCADE', p.oid::regprocedure) FROM pg_proc p "
-      "JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'public'" + not_of_extension("pg_proc", "p.oid") +
+      "JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'public'" +
+      not_of_extension("pg_proc", "p.oid") +
       " UNION ALL SELECT 7, format('DROP TYPE IF EXISTS %I.%I CASCADE', n.nspname, t.typname) FROM pg_type t "
-      "JOIN pg_namespace n ON n.oid = t.typnamespace WHERE n.nspname = 'public' AND t.typtype IN ('e', 'd', 'r')" +
+      "JOIN pg_namespace n ON n.oid = t.typnamespace WHERE n.nspname = 'public' AND t.typtype IN ('e', 'd', "
+      "'r')" +
       not_of_extension("pg_type", "t.oid") + ") drops ORDER BY o, s");
   for (const std::string& statement : first_column(statements)) c.execute(statement);
 }
 
-std::string current_transaction(Connection& c) { return c.query("SELECT pg_current_xact_id()::text").string(0, 0); }
+std::string current_transaction(Connection& c) {
+  return c.query("SELECT pg_current_xact_id()::text").string(0, 0);
+}
 
 bool is_committed(Connection& c, const std::string& transaction) {
   return c.query("SELECT coalesce(pg_xact_status($1::xid8), '') = 'committed'", {transaction}).boolean(0, 0);
 }
 
-std::string newest_row(Connection& c, const std::string& schema, const std::string& name, const std::string& column) {
+std::string newest_row(Connection& c, const std::string& schema, const std::string& name,
+                       const std::string& column) {
   const Result there = c.query(
-      "SELECT FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
-      "WHERE n.nspname = $1 AND c.relname = $2 AND a.attname = $3 AND NOT a.attisdropped", {schema, name, column});
+      "SELECT FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = "
+      "c.relnamespace "
+      "WHERE n.nspname = $1 AND c.relname = $2 AND a.attname = $3 AND NOT a.attisdropped",
+      {schema, name, column});
   if (there.rows() == 0) return "";
-  return c.query("SELECT max(" + c.identifier(column) + ")::text FROM " + qualified(c, schema, name)).string(0, 0);
+  return c.query("SELECT max(" + c.identifier(column) + ")::text FROM " + qualified(c, schema, name))
+      .string(0, 0);
 }
 
 }  // namespace tmb::catalog

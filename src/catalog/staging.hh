@@ -13,19 +13,21 @@ namespace tmb::catalog {
 
 // Settings of a session that only fills a database nobody uses yet.
 void prepare_for_loading(postgres::Connection& connection);
-// Keeps triggers, event triggers and rules of the restored database from running; where the role may not, nothing.
+// Keeps triggers, event triggers and rules of the restored database from running; where the role may not,
+// nothing.
 void silence_triggers(postgres::Connection& connection);
 
 // COPY … FROM STDIN for these columns; a table without columns is copied whole.
-std::string copy_in_statement(const postgres::Connection& connection, const std::string& schema, const std::string& name,
-                              const std::vector<std::string>& columns);
+std::string copy_in_statement(const postgres::Connection& connection, const std::string& schema,
+                              const std::string& name, const std::vector<std::string>& columns);
 void set_sequence(postgres::Connection& connection, const Sequence& sequence);
 // `quoted_name` as read_materialized_views wrote it.
 void refresh_materialized_view(postgres::Connection& connection, const std::string& quoted_name);
 void analyze_table(postgres::Connection& connection, const std::string& schema, const std::string& name);
 
 // Rows of the table itself, without those of tables that inherit from it.
-std::uint64_t count_rows(postgres::Connection& connection, const std::string& schema, const std::string& name);
+std::uint64_t count_rows(postgres::Connection& connection, const std::string& schema,
+                         const std::string& name);
 
 struct ObjectCounts {
   std::uint64_t indexes = 0;

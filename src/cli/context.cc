@@ -21,7 +21,8 @@ constexpr std::size_t longest_answer = 64;
 std::string read_answer(const std::stop_token& stop) {
   std::string line;
   while (line.size() < longest_answer) {
-    if (stop.stop_requested()) throw Error(ExitCode::interrupted, "interrupted before the question was answered");
+    if (stop.stop_requested())
+      throw Error(ExitCode::interrupted, "interrupted before the question was answered");
     pollfd wait{STDIN_FILENO, POLLIN, 0};
     if (::poll(&wait, 1, 100) <= 0) continue;
     std::array<char, 1> c{};
@@ -43,7 +44,9 @@ bool is_yes(std::string answer) {
 const base::Path& Context::repository() const {
   if (settings.repository.empty()) {
     throw Error(ExitCode::no_repository, "no repository was named")
-        .with_hint("name its folder with -r, $TESLAMATE_BACKUP_REPOSITORY or [repository] path in the settings file");
+        .with_hint(
+            "name its folder with -r, $TESLAMATE_BACKUP_REPOSITORY or [repository] path in the settings "
+            "file");
   }
   return settings.repository;
 }

@@ -28,7 +28,8 @@ unsigned number(const std::string& text, const std::string& flag, unsigned least
 void add_database_flags(CLI::App& app, SharedFlags& flags) {
   const std::string group = "Connection";
   app.add_option("-h,--host", flags.host, "database server: a name or a socket folder")
-      ->type_name("HOST")->group(group);
+      ->type_name("HOST")
+      ->group(group);
   app.add_option("-p,--port", flags.port, "its port")->type_name("PORT")->group(group);
   app.add_option("-U,--username", flags.user, "role to connect as")->type_name("NAME")->group(group);
   app.add_option("-d,--dbname", flags.database, "name of the database")->type_name("NAME")->group(group);
@@ -37,7 +38,8 @@ void add_database_flags(CLI::App& app, SharedFlags& flags) {
 void add_common_flags(CLI::App& app, SharedFlags& flags) {
   const std::string group = "Common";
   app.add_option("--config", flags.config, "settings file instead of /etc/teslamate-backup/config.toml")
-      ->type_name("FILE")->group(group);
+      ->type_name("FILE")
+      ->group(group);
   app.add_flag("--json", flags.json, "one JSON document on standard output")->group(group);
   auto* quiet = app.add_flag("--quiet", flags.quiet, "only warnings and errors")->group(group);
   app.add_flag("--verbose", flags.verbose, "say more")->group(group)->excludes(quiet);
@@ -59,7 +61,8 @@ void add_shared_flags(CLI::App& app, const ProgramInfo& info, SharedFlags& flags
   }
   if (info.services) {
     app.add_option("--unit", flags.units, "systemd unit to stop meanwhile; may be given several times")
-        ->type_name("NAME")->allow_extra_args(false);
+        ->type_name("NAME")
+        ->allow_extra_args(false);
     app.add_flag("--no-service", flags.no_service, "stop and start nothing");
   }
   if (info.database) add_database_flags(app, flags);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The flags that several programs share, as CLI11 options and as what they change in the settings. Private to cli/.
+// The flags that several programs share, as CLI11 options and as what they change in the settings. Private to
+// cli/.
 #pragma once
 
 #include <string>

@@ -28,7 +28,8 @@ std::string flag_names(const CLI::Option& option) {
   std::string out;
   for (const std::string& name : option.get_snames()) out += (out.empty() ? "-" : ", -") + name;
   if (option.get_snames().empty()) out = "   ";
-  for (const std::string& name : option.get_lnames()) out += (option.get_snames().empty() ? " --" : ", --") + name;
+  for (const std::string& name : option.get_lnames())
+    out += (option.get_snames().empty() ? " --" : ", --") + name;
   if (option.get_items_expected_max() > 0) out += " " + option.get_type_name();
   return out;
 }
@@ -39,7 +40,8 @@ std::vector<const CLI::Option*> shown_options(const CLI::App& app, bool position
   });
 }
 
-std::string section(const std::string& title, const std::vector<std::pair<std::string, std::string>>& entries) {
+std::string section(const std::string& title,
+                    const std::vector<std::pair<std::string, std::string>>& entries) {
   if (entries.empty()) return {};
   std::string out = "\n" + title + ":\n";
   std::size_t width = 0;
@@ -82,7 +84,8 @@ std::string flag_sections(const std::vector<const CLI::Option*>& flags) {
 std::string help_text(const CLI::App& app, const ProgramInfo& info) {
   std::string path = info.name;
   const CLI::App& command = innermost(app, path);
-  const auto commands = command.get_subcommands([](const CLI::App* sub) { return !sub->get_group().empty(); });
+  const auto commands =
+      command.get_subcommands([](const CLI::App* sub) { return !sub->get_group().empty(); });
   const auto positionals = shown_options(command, true);
 
   std::string usage = "Usage: " + path + " [OPTION]...";
@@ -96,7 +99,8 @@ std::string help_text(const CLI::App& app, const ProgramInfo& info) {
   for (const CLI::App* sub : commands) entries.emplace_back(sub->get_name(), sub->get_description());
 
   std::string out = usage + "\n" + (&command == &app ? info.about : command.get_description()) + "\n";
-  out += section("Commands", entries) + section("Arguments", arguments) + flag_sections(flags_of(command, app));
+  out +=
+      section("Commands", entries) + section("Arguments", arguments) + flag_sections(flags_of(command, app));
   if (&command == &app && !info.epilogue.empty()) out += "\n" + info.epilogue + "\n";
   return out;
 }

@@ -38,6 +38,7 @@ void set_up_process() noexcept {
   open_standard_descriptors();
   ::umask(077);
   ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes is an error of write(), EFBIG
   const rlimit none{0, 0};
   ::setrlimit(RLIMIT_CORE, &none);
 #ifndef TMB_SANITIZED

@@ -5,8 +5,8 @@
 
 namespace tmb::cli {
 
-// Descriptors that are closed would be taken by the next file opened, and messages written into it. In their place
-// /dev/null is opened, for the other direction, so that using them still fails. Never throws.
+// Descriptors that are closed would be taken by the next file opened, and messages written into it. In their
+// place /dev/null is opened, for the other direction, so that using them still fails. Never throws.
 void set_up_process() noexcept;
 
 }  // namespace tmb::cli

@@ -21,7 +21,8 @@ namespace {
 
 enum class Parsed { run, done };
 
-// The flags of `--json` and its like as they are on the command line, for errors found before it is understood.
+// The flags of `--json` and its like as they are on the command line, for errors found before it is
+// understood.
 bool is_there(const std::vector<std::string>& arguments, std::string_view flag) {
   return std::ranges::any_of(arguments, [flag](const std::string& argument) { return argument == flag; });
 }
@@ -32,7 +33,8 @@ report::ReporterOptions reporter_options(const ProgramInfo& info, const SharedFl
   options.json = flags.json;
   options.quiet = flags.quiet;
   options.verbose = flags.verbose;
-  return report::detect(options, [](const char* name) { return static_cast<const char*>(std::getenv(name)); });
+  return report::detect(options,
+                        [](const char* name) { return static_cast<const char*>(std::getenv(name)); });
 }
 
 Error usage_error(const std::string& why, const ProgramInfo& info) {
@@ -71,7 +73,8 @@ class Program {
   Program(const ProgramInfo& info, const AddOptions& add_options, const Run& run)
       : info_(info), app_(info.about, info.name), run_(run) {
     app_.set_help_flag("--help", "show this and exit")->group("Common");
-    app_.set_version_flag("--version", info.name + " " + version(), "show the version and exit")->group("Common");
+    app_.set_version_flag("--version", info.name + " " + version(), "show the version and exit")
+        ->group("Common");
     add_options(app_);
     add_shared_flags(app_, info_, flags_);
     for (CLI::App* sub : app_.get_subcommands([](CLI::App*) { return true; })) sub->fallthrough();
@@ -120,7 +123,9 @@ class Program {
                     .json = flags_.json,
                     .yes = flags_.yes,
                     .no_service = flags_.no_service,
-                    .verbosity = flags_.quiet ? -1 : flags_.verbose ? 1 : 0};
+                    .verbosity = flags_.quiet     ? -1
+                                 : flags_.verbose ? 1
+                                                  : 0};
     const ExitCode code = run_(context);
     return code == ExitCode::ok && reporter_->warned() ? ExitCode::warnings : code;
   }

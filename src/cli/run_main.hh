@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What every main() is made of: shared flags, settings, reporter, signals, and the one place that catches, prints
-// an error and chooses the exit code. The only user of CLI11. Knows no operation.
+// What every main() is made of: shared flags, settings, reporter, signals, and the one place that catches,
+// prints an error and chooses the exit code. The only user of CLI11. Knows no operation.
 //
 //   int main(int argc, char** argv) {
 //     Options options;
@@ -27,13 +27,13 @@ std::string version();
 
 struct ProgramInfo {
   std::string name{};
-  std::string about{};      // one or two lines under the usage line
-  std::string epilogue{};   // under the flags: examples
-  bool database = false;  // -h -p -U -d
-  bool repository = false;  // -r
-  bool jobs = false;        // -j
-  bool state = false;       // --state-dir
-  bool services = false;    // --unit, --no-service
+  std::string about{};         // one or two lines under the usage line
+  std::string epilogue{};      // under the flags: examples
+  bool database = false;       // -h -p -U -d
+  bool repository = false;     // -r
+  bool jobs = false;           // -j
+  bool state = false;          // --state-dir
+  bool services = false;       // --unit, --no-service
   std::string unsaid_state{};  // the "state:" line of an error that says none: "nothing was changed"
 };
 
@@ -42,7 +42,7 @@ struct Context {
   config::Settings settings;  // defaults, file, environment and flags
   config::Environment environment;
   report::ProgramReporter& reporter;  // hand operations the Reporter in it; set_status_sink() for systemd
-  report::Json& document;  // of --json: printed when the run is over, also when it fails
+  report::Json& document;             // of --json: printed when the run is over, also when it fails
   std::stop_token stop;
   bool json = false;
   bool yes = false;
@@ -51,8 +51,8 @@ struct Context {
 
   // --repository or its setting. Throws no_repository when neither is given.
   const base::Path& repository() const;
-  // Asks on the terminal, yes or no. Returns when the answer is yes or --yes was given. Throws refused when the
-  // answer is no or there is no terminal to ask on; `what` completes "not confirmed: …".
+  // Asks on the terminal, yes or no. Returns when the answer is yes or --yes was given. Throws refused when
+  // the answer is no or there is no terminal to ask on; `what` completes "not confirmed: …".
   void confirm(const std::string& question) const;
 };
 
@@ -60,9 +60,9 @@ using AddOptions = std::function<void(CLI::App&)>;
 using Run = std::function<base::ExitCode(Context&)>;
 
 // Parses, runs, and turns whatever comes out into an exit code: what `run` returned, 3 for ok with warnings,
-// an Error's code, 2 for wrong usage, 130 or 143 when a signal stopped it, 17 when stdout could not be written, 1 for
-// any other exception. Errors are printed once on stderr, and with --json as {"error": …} on stdout too.
-// SIGINT, SIGTERM and SIGHUP ask `Context::stop` to stop, however often they come.
+// an Error's code, 2 for wrong usage, 130 or 143 when a signal stopped it, 17 when stdout could not be
+// written, 1 for any other exception. Errors are printed once on stderr, and with --json as {"error": …} on
+// stdout too. SIGINT, SIGTERM and SIGHUP ask `Context::stop` to stop, however often they come.
 int run_main(int argc, char** argv, const ProgramInfo& info, const AddOptions& add_options, const Run& run);
 
 // The --help text, rendered here so that it does not change with the version of CLI11.

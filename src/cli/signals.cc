@@ -41,8 +41,9 @@ SignalWatch::SignalWatch() {
 
 SignalWatch::~SignalWatch() {
   const std::uint64_t one = 1;
-  // An eventfd that is read by nobody else takes this always.
-  [[maybe_unused]] const ssize_t ignored = ::write(end_.get(), &one, sizeof one);
+  // An eventfd that is read by nobody else takes this always; tried again because to fail here is to hang.
+  for (int tries = 0; tries < 3 && ::write(end_.get(), &one, sizeof one) != sizeof one; ++tries) {
+  }
   thread_.join();
 }
 

@@ -24,7 +24,9 @@ bool is_name(std::string_view name) {
          std::ranges::all_of(name, [&](char c) { return letter(c) || digit(c); });
 }
 
-bool is_control(char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\n') || c == 0x7F; }
+bool is_control(char c) {
+  return (static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\n') || c == 0x7F;
+}
 
 std::size_t utf8_length(unsigned char first) {
   if (first < 0x80) return 1;
@@ -44,7 +46,8 @@ bool is_utf8(std::string_view text) {
       if ((next & 0xC0U) != 0x80U) return false;
       point = (point << 6U) | (next & 0x3FU);
     }
-    if ((length == 3 && point < 0x800) || (length == 4 && (point < 0x10000 || point > 0x10FFFF))) return false;
+    if ((length == 3 && point < 0x800) || (length == 4 && (point < 0x10000 || point > 0x10FFFF)))
+      return false;
     if (point >= 0xD800 && point < 0xE000) return false;
     i += length;
   }
@@ -97,7 +100,8 @@ class Parser {
         if (is_one_of(c, line_ends)) state_ = State::before_name;
         break;
       case State::comment_escape:
-        state_ = is_one_of(c, line_ends) && continued_ == ContinuedComment::ends ? State::before_name : State::comment;
+        state_ = is_one_of(c, line_ends) && continued_ == ContinuedComment::ends ? State::before_name
+                                                                                 : State::comment;
         break;
     }
     if (c == '\n') ++line_;

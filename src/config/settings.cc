@@ -141,7 +141,8 @@ base::Secret configured_password(const DatabaseSettings& configured, const Envir
   if (!configured.password.empty()) return configured.password;
   const std::string credentials = get(environment, "CREDENTIALS_DIRECTORY");
   const base::Path credential = base::Path(credentials) / "db-password";
-  if (!credentials.empty() && ::access(credential.c_str(), F_OK) == 0) return read_secret_file(credential, environment);
+  if (!credentials.empty() && ::access(credential.c_str(), F_OK) == 0)
+    return read_secret_file(credential, environment);
   if (configured.password_file.empty()) return {};
   return read_secret_file(configured.password_file, environment, trusted_owners(configured));
 }
@@ -162,8 +163,10 @@ void apply_environment(Settings& settings, const Environment& environment) {
   DatabaseSettings said;
   fill_from(said, environment, "");
   put_over(settings.database, std::move(said));
-  if (const std::string path = get(environment, "TESLAMATE_BACKUP_REPOSITORY"); !path.empty()) settings.repository = path;
-  if (const std::string path = get(environment, "TESLAMATE_BACKUP_STATE"); !path.empty()) settings.state_dir = path;
+  if (const std::string path = get(environment, "TESLAMATE_BACKUP_REPOSITORY"); !path.empty())
+    settings.repository = path;
+  if (const std::string path = get(environment, "TESLAMATE_BACKUP_STATE"); !path.empty())
+    settings.state_dir = path;
 }
 
 Settings load(const std::optional<base::Path>& config_file, const Environment& environment) {
@@ -202,7 +205,8 @@ DatabaseSettings resolve_database(const DatabaseSettings& configured, const Envi
 
 std::optional<base::OsUser> choose_os_user(const DatabaseSettings& database, const Environment& environment,
                                            bool is_root, const FindOsUser& find) {
-  const bool libpq_knows_host = !get(environment, "PGHOSTADDR").empty() || !get(environment, "PGSERVICE").empty();
+  const bool libpq_knows_host =
+      !get(environment, "PGHOSTADDR").empty() || !get(environment, "PGSERVICE").empty();
   const std::string host = database.host.empty() ? get(environment, "PGHOST") : database.host;
   const bool local = is_socket_folder(host) || (host.empty() && !libpq_knows_host);
   const bool password = !database.password.empty() || !get(environment, "PGPASSWORD").empty();
@@ -210,7 +214,8 @@ std::optional<base::OsUser> choose_os_user(const DatabaseSettings& database, con
   if (!database.os_user.empty()) {
     auto account = find(database.os_user);
     if (!account) {
-      throw Error(ExitCode::usage, "database.os_user: this system has no account '" + printable(database.os_user) + "'");
+      throw Error(ExitCode::usage,
+                  "database.os_user: this system has no account '" + printable(database.os_user) + "'");
     }
     return account;
   }
@@ -225,7 +230,8 @@ base::Secret read_secret_file(const base::Path& path, const Environment& environ
   if (bytes.ends_with('\n')) bytes.pop_back();
   const std::string shown = printable(path.string());
   if (bytes.empty()) throw Error(ExitCode::refused, shown + " should hold a secret but is empty");
-  if (bytes.find('\0') != std::string::npos) throw Error(ExitCode::refused, shown + " has a NUL byte in its secret");
+  if (bytes.find('\0') != std::string::npos)
+    throw Error(ExitCode::refused, shown + " has a NUL byte in its secret");
   return base::Secret(std::move(bytes));
 }
 

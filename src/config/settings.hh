@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Settings as plain structs: built-in defaults (visible here), then the TOML file, then the environment; the flags
-// come last and are applied by cli/. The only user of toml++. Opens no connection and prints nothing.
+// Settings as plain structs: built-in defaults (visible here), then the TOML file, then the environment; the
+// flags come last and are applied by cli/. The only user of toml++. Opens no connection and prints nothing.
 #pragma once
 
 #include <chrono>
@@ -30,11 +30,11 @@ struct DatabaseSettings {
   std::string host;  // a name, an address or a socket folder
   std::string port;  // decimal
   std::string name;
-  std::string user;  // the database role
+  std::string user;     // the database role
   std::string os_user;  // account to connect as when we are root and the server is on a local socket
   std::string ssl_mode;
   std::string ssl_root_certificate;
-  std::string pg_bin_dir;         // where pg_dump and pg_restore are; empty: found by the programs
+  std::string pg_bin_dir;  // where pg_dump and pg_restore are; empty: found by the programs
   base::Path password_file;
   base::Path environment_file;  // TeslaMate's own, as systemd's EnvironmentFile=
   base::Secret password;        // never from the config file itself
@@ -42,11 +42,11 @@ struct DatabaseSettings {
 
 // [restore]
 struct RestoreSettings {
-  std::vector<std::string> units{"teslamate.service"};  // stopped in this order, started in reverse
+  std::vector<std::string> units{"teslamate.service"};            // stopped in this order, started in reverse
   std::string health_url = "http://127.0.0.1:4000/health_check";  // empty: not asked
-  std::chrono::seconds health_timeout{60};  // until the address must answer
-  std::chrono::seconds settle{5};           // that the units must stay up
-  unsigned keep_old_days = 7;               // that the replaced database is kept
+  std::chrono::seconds health_timeout{60};                        // until the address must answer
+  std::chrono::seconds settle{5};                                 // that the units must stay up
+  unsigned keep_old_days = 7;                                     // that the replaced database is kept
 };
 
 struct Settings {
@@ -58,8 +58,8 @@ struct Settings {
 };
 
 // Reads `config_file`, which must exist; without one, TESLAMATE_BACKUP_CONFIG, which must exist too, or the
-// default file, which need not. Throws usage naming file, line and key for an unknown key, a wrong type or a value
-// out of range; local_io when the file cannot be read.
+// default file, which need not. Throws usage naming file, line and key for an unknown key, a wrong type or a
+// value out of range; local_io when the file cannot be read.
 Settings load(const std::optional<base::Path>& config_file, const Environment& environment);
 
 // What load() makes of the text of a config file, for tests: the file's keys put over `settings`.
@@ -67,21 +67,22 @@ void apply_toml(Settings& settings, std::string_view text, const std::string& fi
 void apply_environment(Settings& settings, const Environment& environment);
 
 // The connection as it will be used. What is still empty comes from the environment file, then from the
-// built-in defaults, but where libpq's own variables (PGHOST, PGDATABASE, PGUSER, PGSERVICE …) say it, the field stays
-// empty and libpq decides. The password, first found wins: DATABASE_PASS in the environment,
+// built-in defaults, but where libpq's own variables (PGHOST, PGDATABASE, PGUSER, PGSERVICE …) say it, the
+// field stays empty and libpq decides. The password, first found wins: DATABASE_PASS in the environment,
 // $CREDENTIALS_DIRECTORY/db-password, password_file, DATABASE_PASS in the environment file, none.
 // Throws refused when a file with secrets is open to others, local_io when it cannot be read.
 DatabaseSettings resolve_database(const DatabaseSettings& configured, const Environment& environment);
 
-// The account to connect as: root with a local socket takes `os_user`, else, without a password, the account named
-// like the role, else stays root (nullopt). Throws usage when os_user is no account. `database` is resolved.
+// The account to connect as: root with a local socket takes `os_user`, else, without a password, the account
+// named like the role, else stays root (nullopt). Throws usage when os_user is no account. `database` is
+// resolved.
 using FindOsUser = std::function<std::optional<base::OsUser>(const std::string&)>;
 std::optional<base::OsUser> choose_os_user(const DatabaseSettings& database, const Environment& environment,
                                            bool is_root, const FindOsUser& find = base::find_os_user);
 
-// One line of secret from a file: at most 64 KiB, one newline at its end removed, nothing else. `owners` are the
-// accounts, besides root and ours, whose file it may be. Throws refused for a file that group or others may read,
-// unless it stands in $CREDENTIALS_DIRECTORY, and for an empty one.
+// One line of secret from a file: at most 64 KiB, one newline at its end removed, nothing else. `owners` are
+// the accounts, besides root and ours, whose file it may be. Throws refused for a file that group or others
+// may read, unless it stands in $CREDENTIALS_DIRECTORY, and for an empty one.
 base::Secret read_secret_file(const base::Path& path, const Environment& environment,
                               const std::vector<unsigned>& owners = {});
 

@@ -93,7 +93,8 @@ std::string known_keys(const Keys& keys) {
   return out;
 }
 
-void apply_table(const toml::table& table, const Keys& keys, const std::string& prefix, const std::string& file) {
+void apply_table(const toml::table& table, const Keys& keys, const std::string& prefix,
+                 const std::string& file) {
   for (const auto& [key, node] : table) {
     const std::string name(key.str());
     const Value value{node, file, prefix + name};
@@ -101,8 +102,9 @@ void apply_table(const toml::table& table, const Keys& keys, const std::string& 
     if (found == keys.end()) {
       const bool secret = name == "password" || name == "passphrase";
       throw value.error("is not a setting")
-          .with_hint(secret ? "secrets are not written here: name a file with password_file"
-                            : (prefix.empty() ? "known here: " : "known in this section: ") + known_keys(keys));
+          .with_hint(secret
+                         ? "secrets are not written here: name a file with password_file"
+                         : (prefix.empty() ? "known here: " : "known in this section: ") + known_keys(keys));
     }
     found->second(value);
   }
@@ -156,7 +158,8 @@ void apply_toml(Settings& settings, std::string_view text, const std::string& fi
   try {
     table = toml::parse(text);
   } catch (const toml::parse_error& error) {
-    throw Error(ExitCode::usage, printable(file_name) + ", line " + std::to_string(error.source().begin.line) + ": " +
+    throw Error(ExitCode::usage, printable(file_name) + ", line " +
+                                     std::to_string(error.source().begin.line) + ": " +
                                      printable(error.description()));
   }
   apply_table(table, all_keys(settings), "", file_name);

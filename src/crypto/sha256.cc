@@ -11,7 +11,8 @@ namespace tmb::crypto {
 namespace {
 
 void require(int openssl_result, const char* what) {
-  if (openssl_result != 1) throw base::Error(base::ExitCode::internal, std::string(what) + " failed in OpenSSL");
+  if (openssl_result != 1)
+    throw base::Error(base::ExitCode::internal, std::string(what) + " failed in OpenSSL");
 }
 
 std::string hex_of(const unsigned char* bytes, std::size_t count) {
@@ -68,7 +69,8 @@ std::string_view as_bytes(const Digest& digest) {
 
 std::string random_bytes(std::size_t count) {
   std::string out(count, '\0');
-  require(RAND_bytes(reinterpret_cast<unsigned char*>(out.data()), static_cast<int>(count)), "the random generator");
+  require(RAND_bytes(reinterpret_cast<unsigned char*>(out.data()), static_cast<int>(count)),
+          "the random generator");
   return out;
 }
 

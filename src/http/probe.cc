@@ -28,7 +28,8 @@ std::size_t discard(char*, std::size_t size, std::size_t count, void*) { return 
 
 Answer probe(const std::string& url, std::chrono::milliseconds timeout) {
   if (!url.starts_with("http://") && !url.starts_with("https://")) {
-    throw base::Error(base::ExitCode::usage, "the address " + base::printable(url) + " is neither http nor https");
+    throw base::Error(base::ExitCode::usage,
+                      "the address " + base::printable(url) + " is neither http nor https");
   }
   start_libcurl();
   const std::unique_ptr<CURL, CurlDeleter> handle(curl_easy_init());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Asks one address whether a service answers. The only user of libcurl; no redirects, no cookies, no body kept, no
-// proxy from the environment.
+// Asks one address whether a service answers. The only user of libcurl; no redirects, no cookies, no body
+// kept, no proxy from the environment.
 #pragma once
 
 #include <chrono>
@@ -14,8 +14,8 @@ struct Answer {
   bool is_success() const { return status >= 200 && status <= 299; }
 };
 
-// GET of an http or https address. Never throws for what the other side does; throws Error(usage) for an address
-// that is neither.
+// GET of an http or https address. Never throws for what the other side does; throws Error(usage) for an
+// address that is neither.
 Answer probe(const std::string& url, std::chrono::milliseconds timeout);
 
 }  // namespace tmb::http

@@ -63,7 +63,8 @@ std::string field(const PGresult* result, int code) {
 }
 
 [[noreturn]] void throw_lost(PGconn* connection) {
-  throw Error(ExitCode::cannot_connect, "the connection to the database was lost: " + trimmed(PQerrorMessage(connection)));
+  throw Error(ExitCode::cannot_connect,
+              "the connection to the database was lost: " + trimmed(PQerrorMessage(connection)));
 }
 
 [[noreturn]] void throw_refused(PGconn* connection, const PGresult* result, const std::stop_token& stop) {
@@ -125,8 +126,8 @@ bool server_is_starting(const ConnectionSettings& settings) {
 }
 
 std::string where(const ConnectionSettings& s) {
-  return printable((s.database.empty() ? "the database" : s.database) + (s.host.empty() ? "" : " on " + s.host) +
-                   (s.port.empty() ? "" : " port " + s.port));
+  return printable((s.database.empty() ? "the database" : s.database) +
+                   (s.host.empty() ? "" : " on " + s.host) + (s.port.empty() ? "" : " port " + s.port));
 }
 
 // What could change a byte of COPY text, hide a row, resolve a name differently or end the session.
@@ -246,7 +247,8 @@ Connection Connection::open(const ConnectionSettings& settings, const std::stop_
     }
     std::this_thread::sleep_for(500ms);
   }
-  PQsetNoticeProcessor(impl->connection, [](void*, const char*) {}, nullptr);
+  PQsetNoticeProcessor(
+      impl->connection, [](void*, const char*) {}, nullptr);
   impl->cancel = PQgetCancel(impl->connection);
   if (stop.stop_possible()) {
     impl->on_stop.emplace(stop, [cancel = impl->cancel] {
@@ -273,8 +275,8 @@ Result Connection::query(const std::string& sql, const std::vector<Parameter>& p
   std::vector<const char*> values;
   values.reserve(parameters.size());
   for (const Parameter& p : parameters) values.push_back(p ? p->c_str() : nullptr);
-  return Result(impl_->checked(PQexecParams(impl_->connection, sql.c_str(), static_cast<int>(values.size()), nullptr,
-                                            values.data(), nullptr, nullptr, 0)));
+  return Result(impl_->checked(PQexecParams(impl_->connection, sql.c_str(), static_cast<int>(values.size()),
+                                            nullptr, values.data(), nullptr, nullptr, 0)));
 }
 
 void Connection::execute(const std::string& sql) {
@@ -329,7 +331,8 @@ bool Connection::in_transaction() const { return PQtransactionStatus(impl_->conn
 std::string Connection::identifier(std::string_view name) const {
   char* quoted = PQescapeIdentifier(impl_->connection, name.data(), name.size());
   if (quoted == nullptr) {
-    throw Error(ExitCode::database, "the name " + printable(name) + " is not valid in the database's encoding");
+    throw Error(ExitCode::database,
+                "the name " + printable(name) + " is not valid in the database's encoding");
   }
   std::string out(quoted);
   PQfreemem(quoted);
@@ -339,7 +342,8 @@ std::string Connection::identifier(std::string_view name) const {
 std::string Connection::literal(std::string_view text) const {
   char* quoted = PQescapeLiteral(impl_->connection, text.data(), text.size());
   if (quoted == nullptr) {
-    throw Error(ExitCode::database, "the text " + printable(text) + " is not valid in the database's encoding");
+    throw Error(ExitCode::database,
+                "the text " + printable(text) + " is not valid in the database's encoding");
   }
   std::string out(quoted);
   PQfreemem(quoted);

@@ -69,7 +69,8 @@ std::vector<fs::path> usual_folders() {
   }
   std::error_code error;
   std::vector<fs::path> debian;
-  for (fs::directory_iterator it("/usr/lib/postgresql", error), end; !error && it != end; it.increment(error)) {
+  for (fs::directory_iterator it("/usr/lib/postgresql", error), end; !error && it != end;
+       it.increment(error)) {
     debian.push_back(it->path() / "bin");
   }
   std::sort(debian.begin(), debian.end());
@@ -94,7 +95,8 @@ std::string passfile_line(const std::string& password) {
   std::string out = "*:*:*:*:";
   for (const char c : password) {
     if (c == '\n' || c == '\r' || c == '\0') {
-      throw Error(ExitCode::usage, "the database password holds a line break, which PostgreSQL's tools cannot be given");
+      throw Error(ExitCode::usage,
+                  "the database password holds a line break, which PostgreSQL's tools cannot be given");
     }
     if (c == ':' || c == '\\') out += '\\';
     out += c;
@@ -148,7 +150,8 @@ std::vector<Tools> find_tools(const std::string& configured) {
   if (!configured.empty()) {
     const std::optional<Tools> tools = tools_in(configured);
     if (!tools) {
-      throw Error(ExitCode::not_found, "there are no pg_dump and pg_restore of one release in " + printable(configured))
+      throw Error(ExitCode::not_found,
+                  "there are no pg_dump and pg_restore of one release in " + printable(configured))
           .with_hint("name the folder that holds PostgreSQL's programs, as `pg_config --bindir` prints it");
     }
     return {*tools};
@@ -168,9 +171,11 @@ Tools choose_tools(const std::vector<Tools>& found, int needed_major) {
     if (tools.major >= needed_major && (best == nullptr || tools.major < best->major)) best = &tools;
   }
   if (best != nullptr) return *best;
-  throw Error(ExitCode::unsupported, "pg_dump and pg_restore of PostgreSQL " + std::to_string(needed_major) +
-                                         " or newer are needed; found: " + (versions.empty() ? "none" : versions))
-      .with_hint("install the client programs of the server's release, or name their folder in the configuration");
+  throw Error(ExitCode::unsupported,
+              "pg_dump and pg_restore of PostgreSQL " + std::to_string(needed_major) +
+                  " or newer are needed; found: " + (versions.empty() ? "none" : versions))
+      .with_hint(
+          "install the client programs of the server's release, or name their folder in the configuration");
 }
 
 ChildAccess child_access(const ConnectionSettings& settings, const std::string& options) {

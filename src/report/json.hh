@@ -9,8 +9,8 @@ namespace tmb::report {
 
 using Json = nlohmann::ordered_json;
 
-// Two-space JSON and a newline. Bytes that are not UTF-8 (names in other encodings) are replaced: the document
-// is always valid.
+// Two-space JSON and a newline. Bytes that are not UTF-8 (names in other encodings) are replaced: the
+// document is always valid.
 std::string to_text(const Json& document);
 
 }  // namespace tmb::report

@@ -17,7 +17,8 @@ std::string name_of(const Phase& phase) {
   return phase.object.empty() ? phase.verb : phase.verb + " " + phase.object;
 }
 
-// "hint:  first line", further lines below the first. The writer of a hint makes its lines; names in it are escaped.
+// "hint:  first line", further lines below the first. The writer of a hint makes its lines; names in it are
+// escaped.
 std::string labelled_lines(std::string_view label, std::string_view text) {
   std::string out;
   const std::string margin(label.size(), ' ');
@@ -35,7 +36,8 @@ std::string labelled_lines(std::string_view label, std::string_view text) {
 
 double Phase::seconds() const { return std::chrono::duration<double>(steady_clock::now() - started).count(); }
 
-void MessageReporter::begin_phase(std::string_view verb, std::string_view object, std::uint64_t total, Unit unit) {
+void MessageReporter::begin_phase(std::string_view verb, std::string_view object, std::uint64_t total,
+                                  Unit unit) {
   const std::lock_guard lock(mutex_);
   clear();
   phase_ = Phase{printable(verb), printable(object), total, unit, steady_clock::now()};
@@ -54,7 +56,8 @@ void MessageReporter::progress(std::uint64_t done) {
   if (!phase_) return;
   draw(*phase_, done);
   if (now >= next_status_ && phase_->total > 0) {
-    const double share = static_cast<double>(std::min(done, phase_->total)) / static_cast<double>(phase_->total);
+    const double share =
+        static_cast<double>(std::min(done, phase_->total)) / static_cast<double>(phase_->total);
     tell_status(fmt::format("{}: {:.0f} %", name_of(*phase_), 100 * share));
   }
 }
@@ -130,7 +133,8 @@ void MessageReporter::set_status_sink(std::function<void(std::string_view)> stat
   status_ = std::move(status);
 }
 
-void MessageReporter::message(Priority priority, std::string_view label, std::string_view line, Fields fields) {
+void MessageReporter::message(Priority priority, std::string_view label, std::string_view line,
+                              Fields fields) {
   clear();
   const std::string shown = printable(line);
   if (options_.journal) {

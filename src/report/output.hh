@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Where lines go in the end: stdout, stderr, the journal. Never throws: an operation must not fail because nobody
-// listens, but the program must know it. Private to report/.
+// Where lines go in the end: stdout, stderr, the journal. Never throws: an operation must not fail because
+// nobody listens, but the program must know it. Private to report/.
 #pragma once
 
 #include <atomic>

@@ -21,7 +21,8 @@ class JsonReporter final : public MessageReporter {
 
  protected:
   void show_end(const Phase& phase, std::string_view result) override {
-    if (options().verbose) message(Priority::debug, "", phase.verb + " " + phase.object + ": " + std::string(result));
+    if (options().verbose)
+      message(Priority::debug, "", phase.verb + " " + phase.object + ": " + std::string(result));
   }
 };
 
@@ -35,7 +36,8 @@ ReporterOptions detect(ReporterOptions options, const std::function<const char*(
   options.color = terminal && (no_color == nullptr || *no_color == '\0');
   options.progress = terminal && !options.quiet && !options.json;
   winsize size{};
-  if (terminal && ::ioctl(options.err, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) options.width = size.ws_col;
+  if (terminal && ::ioctl(options.err, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+    options.width = size.ws_col;
   return options;
 }
 

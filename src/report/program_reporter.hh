@@ -20,11 +20,11 @@ struct ReporterOptions {
   bool json = false;
   bool quiet = false;
   bool verbose = false;
-  bool color = false;           // escape sequences may be used on stderr
-  bool progress = false;        // stderr is a terminal on which a line can be drawn again
-  bool journal = false;         // stderr is connected to the journal
-  unsigned width = 80;          // of the terminal
-  int out = 1;                  // descriptors, not owned
+  bool color = false;     // escape sequences may be used on stderr
+  bool progress = false;  // stderr is a terminal on which a line can be drawn again
+  bool journal = false;   // stderr is connected to the journal
+  unsigned width = 80;    // of the terminal
+  int out = 1;            // descriptors, not owned
   int err = 2;
 };
 
@@ -42,8 +42,8 @@ class ProgramReporter : public Reporter {
   virtual std::vector<std::string> warnings() const = 0;
   // errno of the first write to stdout that failed, 0 when none did.
   virtual int output_error() const = 0;
-  // `status` gets one-line progress ("loading teslamate_staging: 43 %") at most once a second, and may be called
-  // from any thread.
+  // `status` gets one-line progress ("loading teslamate_staging: 43 %") at most once a second, and may be
+  // called from any thread.
   virtual void set_status_sink(std::function<void(std::string_view)> status) = 0;
 };
 

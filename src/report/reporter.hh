@@ -16,7 +16,8 @@ class Reporter {
   virtual ~Reporter() = default;
 
   // A phase begins: a short verb ("loading") and its object ("teslamate_staging"). `total` 0: unknown.
-  virtual void begin_phase(std::string_view verb, std::string_view object, std::uint64_t total, Unit unit) = 0;
+  virtual void begin_phase(std::string_view verb, std::string_view object, std::uint64_t total,
+                           Unit unit) = 0;
   // `done` of the running phase's total so far. Cheap: renderers draw at most ten times a second.
   virtual void progress(std::uint64_t done) = 0;
   // The phase is done; `result` is what a person reads of it ("3 079 853 rows"), the time is added.
@@ -51,9 +52,9 @@ class SilentReporter final : public Reporter {
 };
 
 // Numbers as people read them.
-std::string grouped(std::uint64_t number);        // 3 079 853 (with thin gaps: U+2009 becomes a plain space)
-std::string byte_size(std::uint64_t bytes);       // 82.4 MB (decimal)
-std::string duration(double seconds);             // 0.4 s, 1 min 12 s, 2 h 5 min
+std::string grouped(std::uint64_t number);   // 3 079 853 (with thin gaps: U+2009 becomes a plain space)
+std::string byte_size(std::uint64_t bytes);  // 82.4 MB (decimal)
+std::string duration(double seconds);        // 0.4 s, 1 min 12 s, 2 h 5 min
 // "1 row", "3 079 853 rows"
 std::string counted(std::uint64_t number, std::string_view singular, std::string_view plural);
 

@@ -30,8 +30,8 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-// Cells of a terminal that `text` (printable UTF-8) fills: combining marks none, East Asian wide characters and
-// emoji two.
+// Cells of a terminal that `text` (printable UTF-8) fills: combining marks none, East Asian wide characters
+// and emoji two.
 std::size_t display_width(std::string_view text);
 // The beginning of `text` that fits in `cells`.
 std::string_view fit(std::string_view text, std::size_t cells);

@@ -57,7 +57,8 @@ void TerminalReporter::draw(const Phase& phase, std::uint64_t done) {
     if (seconds >= guess_after_seconds && done > 0) {
       const double rate = static_cast<double>(done) / seconds;
       if (phase.unit != Unit::items) line += "  " + amount(rate, phase.unit) + "/s";
-      if (done < phase.total) line += "  " + duration(static_cast<double>(phase.total - done) / rate) + " left";
+      if (done < phase.total)
+        line += "  " + duration(static_cast<double>(phase.total - done) / rate) + " left";
     }
   } else if (seconds >= guess_after_seconds) {
     line += (done > 0 ? amount(static_cast<double>(done), phase.unit) + "  " : "") + duration(seconds);

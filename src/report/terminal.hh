@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// For people: results on stdout; on stderr a line for each phase, on a terminal drawn anew while it runs. Private to
-// report/.
+// For people: results on stdout; on stderr a line for each phase, on a terminal drawn anew while it runs.
+// Private to report/.
 #pragma once
 
 #include "report/message_reporter.hh"

@@ -17,10 +17,13 @@ namespace {
 
 constexpr std::uint64_t max_bytes = 65536;
 
-std::string full_path(const base::Path& path) { return std::filesystem::absolute(path).lexically_normal().string(); }
+std::string full_path(const base::Path& path) {
+  return std::filesystem::absolute(path).lexically_normal().string();
+}
 
 base::Path memory_of(const base::Path& state_dir, const base::Path& repository_path) {
-  return state_dir / ("last-seen-" + crypto::hex(crypto::sha256(full_path(repository_path))).substr(0, 16) + ".json");
+  return state_dir /
+         ("last-seen-" + crypto::hex(crypto::sha256(full_path(repository_path))).substr(0, 16) + ".json");
 }
 
 bool is_folder(const base::Path& path) {
@@ -41,12 +44,13 @@ std::uint64_t newest_sequence(const Repository& repository) {
 void compare(const Repository& repository, const LastSeen& seen, const base::Path& path) {
   const std::string where = printable(path.string());
   if (repository.id() != seen.repository_id) {
-    throw Error(ExitCode::damaged, "another repository stands at " + where + " than the one that this machine knows")
+    throw Error(ExitCode::damaged,
+                "another repository stands at " + where + " than the one that this machine knows")
         .with_hint("mount the right disk, or accept this one with --accept-repository");
   }
   if (newest_sequence(repository) < seen.sequence) {
-    throw Error(ExitCode::damaged, "the repository at " + where + " is an older copy: snapshot " + seen.snapshot +
-                                       ", which was there, is gone")
+    throw Error(ExitCode::damaged, "the repository at " + where + " is an older copy: snapshot " +
+                                       seen.snapshot + ", which was there, is gone")
         .with_hint("mount the right disk, or accept this copy with --accept-repository");
   }
 }
@@ -64,7 +68,9 @@ std::optional<LastSeen> recall(const base::Path& state_dir, const base::Path& re
   if (!bytes) return std::nullopt;
   const std::string what = printable(file.string());
   const Json json = open_sealed_json(*bytes, what);
-  return reading_json(what, [&] { return LastSeen{json.at("repository"), json.at("sequence"), json.at("snapshot")}; });
+  return reading_json(what, [&] {
+    return LastSeen{json.at("repository"), json.at("sequence"), json.at("snapshot")};
+  });
 }
 
 void remember(const base::Path& state_dir, const Repository& repository, const LastSeen& seen) {
@@ -84,9 +90,11 @@ Opened open_for_backup(const base::Path& path, const base::Path& state_dir, cons
   } catch (Error& error) {
     if (error.code() != ExitCode::no_repository) throw;
     if (seen && !options.init) {
-      throw error.with_hint("one was here before: is its disk mounted? If it is gone for good, --init makes a new one");
+      throw error.with_hint(
+          "one was here before: is its disk mounted? If it is gone for good, --init makes a new one");
     }
-    if (!is_folder(path) && !options.init) throw error.with_hint("--init makes the folder and a repository in it");
+    if (!is_folder(path) && !options.init)
+      throw error.with_hint("--init makes the folder and a repository in it");
     return {Repository::create(path), true};
   }
   if (seen) compare(*repository, *seen, path);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What this machine remembers of a repository, outside of it: which one stands at a path and how far it had come.
-// So a folder whose disk is not mounted, a swapped repository and an older copy of one are noticed.
+// What this machine remembers of a repository, outside of it: which one stands at a path and how far it had
+// come. So a folder whose disk is not mounted, a swapped repository and an older copy of one are noticed.
 #pragma once
 
 #include <optional>
@@ -22,9 +22,9 @@ std::optional<LastSeen> recall(const base::Path& state_dir, const base::Path& re
 // Does nothing when the state folder does not exist. Throws local_io.
 void remember(const base::Path& state_dir, const Repository& repository, const LastSeen& seen);
 
-// Opens the repository for a backup. An empty folder becomes a new repository, unless one is remembered there;
-// a missing one only with `init`. `accept` skips the comparison with what is remembered.
-// Throws no_repository; damaged when another or an older repository stands there.
+// Opens the repository for a backup. An empty folder becomes a new repository, unless one is remembered
+// there; a missing one only with `init`. `accept` skips the comparison with what is remembered. Throws
+// no_repository; damaged when another or an older repository stands there.
 struct OpenOptions {
   bool init = false;
   bool accept = false;

@@ -39,22 +39,35 @@ std::string bytes_from_json(const Json& json) {
   if (json.is_string()) return json.get<std::string>();
   const auto hex = json.at("hex").get<std::string>();
   std::string bytes;
-  for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
+  if (hex.size() % 2 != 0 || hex.find_first_not_of("0123456789abcdef") != std::string::npos) {
+    throw Error(ExitCode::damaged, "the manifest holds a name that is not hexadecimal");
+  }
+  for (std::size_t i = 0; i < hex.size(); i += 2) {
     bytes += static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16));
   }
   return bytes;
 }
 
+// get<std::uint64_t> would take -1 and 1.5 too.
+std::uint64_t natural(const Json& json) {
+  if (!json.is_number_unsigned())
+    throw Error(ExitCode::damaged,
+                "the manifest holds " + base::printable(json.dump()) + " where a number is due");
+  return json.get<std::uint64_t>();
+}
+
 Json to_json(const ObjectRef& ref) { return {{"id", ref.id}, {"bytes", ref.plain_bytes}}; }
 
 ObjectRef object_from_json(const Json& json) {
-  ObjectRef ref{json.at("id"), json.at("bytes")};
+  ObjectRef ref{json.at("id"), natural(json.at("bytes"))};
   check_object_id(ref.id);
-  if (ref.plain_bytes > max_plain_bytes) throw Error(ExitCode::damaged, "the manifest names an object over 64 MiB");
+  if (ref.plain_bytes > max_plain_bytes)
+    throw Error(ExitCode::damaged, "the manifest names an object over 64 MiB");
   return ref;
 }
 
-// An array, not an object, keeps manifests small: [first page, end page or null, rows, object id, its bytes, …].
+// An array, not an object, keeps manifests small: [first page, end page or null, rows, object id, its bytes,
+// …].
 Json to_json(const Chunk& chunk) {
   Json json = Json::array({chunk.first_page, nullptr, chunk.rows});
   if (chunk.end_page != Chunk::open_end) json[1] = chunk.end_page;
@@ -64,9 +77,9 @@ Json to_json(const Chunk& chunk) {
 
 Chunk chunk_from_json(const Json& json) {
   Chunk chunk;
-  chunk.first_page = json.at(0);
-  chunk.end_page = json.at(1).is_null() ? Chunk::open_end : json.at(1).get<std::uint64_t>();
-  chunk.rows = json.at(2);
+  chunk.first_page = natural(json.at(0));
+  chunk.end_page = json.at(1).is_null() ? Chunk::open_end : natural(json.at(1));
+  chunk.rows = natural(json.at(2));
   for (std::size_t i = 3; i < json.size(); i += 2) {
     chunk.objects.push_back(object_from_json({{"id", json.at(i)}, {"bytes", json.at(i + 1)}}));
   }
@@ -78,8 +91,13 @@ Json to_json(const TableData& table) {
   for (const std::string& column : table.columns) columns.push_back(bytes_to_json(column));
   Json chunks = Json::array();
   for (const Chunk& chunk : table.chunks) chunks.push_back(to_json(chunk));
-  return {{"schema", bytes_to_json(table.schema)}, {"name", bytes_to_json(table.name)}, {"columns", columns},
-          {"signature", table.signature}, {"rows", table.rows}, {"chunks", chunks}};
+  return {{"schema", bytes_to_json(table.schema)},
+          {"name", bytes_to_json(table.name)},
+          {"columns", columns},
+          {"signature", table.signature},
+          {"pages", table.pages},
+          {"rows", table.rows},
+          {"chunks", chunks}};
 }
 
 TableData table_from_json(const Json& json) {
@@ -88,32 +106,48 @@ TableData table_from_json(const Json& json) {
   table.name = bytes_from_json(json.at("name"));
   for (const Json& column : json.at("columns")) table.columns.push_back(bytes_from_json(column));
   table.signature = json.at("signature");
+  table.pages = json.at("pages");
   table.rows = json.at("rows");
   for (const Json& chunk : json.at("chunks")) table.chunks.push_back(chunk_from_json(chunk));
   return table;
 }
 
 Json to_json(const DatabaseProperties& d) {
-  return {{"name", bytes_to_json(d.name)}, {"owner", bytes_to_json(d.owner)}, {"encoding", d.encoding},
-          {"collate", d.collate}, {"ctype", d.ctype}, {"locale_provider", d.locale_provider},
-          {"locale", d.locale}, {"icu_rules", d.icu_rules}};
+  return {{"name", bytes_to_json(d.name)},
+          {"owner", bytes_to_json(d.owner)},
+          {"encoding", d.encoding},
+          {"collate", d.collate},
+          {"ctype", d.ctype},
+          {"locale_provider", d.locale_provider},
+          {"locale", d.locale},
+          {"icu_rules", d.icu_rules}};
 }
 
 DatabaseProperties database_from_json(const Json& json) {
-  return {bytes_from_json(json.at("name")), bytes_from_json(json.at("owner")), json.at("encoding"), json.at("collate"),
-          json.at("ctype"), json.at("locale_provider"), json.at("locale"), json.at("icu_rules")};
+  return {bytes_from_json(json.at("name")),
+          bytes_from_json(json.at("owner")),
+          json.at("encoding"),
+          json.at("collate"),
+          json.at("ctype"),
+          json.at("locale_provider"),
+          json.at("locale"),
+          json.at("icu_rules")};
 }
 
 Json to_json(const Origin& o) {
-  return {{"system_identifier", o.system_identifier}, {"timeline", o.timeline}, {"server_started", o.server_started},
-          {"database_oid", o.database_oid}, {"oldest_transaction", o.oldest_transaction},
+  return {{"system_identifier", o.system_identifier},
+          {"timeline", o.timeline},
+          {"server_started", o.server_started},
+          {"database_oid", o.database_oid},
+          {"oldest_transaction", o.oldest_transaction},
           {"next_transaction", o.next_transaction},
           {"wal_position", o.wal_position}};
 }
 
 Origin origin_from_json(const Json& json) {
-  return {json.at("system_identifier"), json.at("timeline"),           json.at("server_started"), json.at("database_oid"),
-          json.at("oldest_transaction"), json.at("next_transaction"), json.at("wal_position")};
+  return {json.at("system_identifier"), json.at("timeline"),           json.at("server_started"),
+          json.at("database_oid"),      json.at("oldest_transaction"), json.at("next_transaction"),
+          json.at("wal_position")};
 }
 
 template <class T, class Convert>
@@ -131,7 +165,9 @@ auto list_from_json(const Json& json, Convert convert) {
 }
 
 Json sequence_to_json(const SequenceState& s) {
-  return {{"schema", bytes_to_json(s.schema)}, {"name", bytes_to_json(s.name)}, {"last_value", s.last_value},
+  return {{"schema", bytes_to_json(s.schema)},
+          {"name", bytes_to_json(s.name)},
+          {"last_value", s.last_value},
           {"is_called", s.is_called}};
 }
 
@@ -149,24 +185,38 @@ ExtensionInfo extension_from_json(const Json& json) {
 }
 
 Json car_to_json(const CarSummary& c) {
-  return {{"id", c.id}, {"name", bytes_to_json(c.name)}, {"drives", c.drives}, {"charges", c.charges},
-          {"first_date", c.first_date}, {"last_date", c.last_date}};
+  return {{"id", c.id},           {"name", bytes_to_json(c.name)}, {"drives", c.drives},
+          {"charges", c.charges}, {"first_date", c.first_date},    {"last_date", c.last_date}};
 }
 
 CarSummary car_from_json(const Json& json) {
-  return {json.at("id"), bytes_from_json(json.at("name")), json.at("drives"), json.at("charges"),
+  return {json.at("id"),         bytes_from_json(json.at("name")),
+          json.at("drives"),     json.at("charges"),
           json.at("first_date"), json.at("last_date")};
 }
 
 Json to_json(const Manifest& m) {
-  return {{"format", format_version}, {"id", m.id}, {"repository", m.repository_id}, {"sequence", m.sequence},
-          {"parent", m.parent}, {"tag", m.tag}, {"time", base::iso_utc(m.time)}, {"seconds", m.seconds},
-          {"host", bytes_to_json(m.host)}, {"tool_version", m.tool_version}, {"server_version", m.server_version},
-          {"server_version_number", m.server_version_number}, {"dump_tool_version", m.dump_tool_version},
-          {"role", bytes_to_json(m.role)}, {"database", to_json(m.database)}, {"origin", to_json(m.origin)},
-          {"migration_version", m.migration_version}, {"catalog_fingerprint", m.catalog_fingerprint},
+  return {{"format", format_version},
+          {"id", m.id},
+          {"repository", m.repository_id},
+          {"sequence", m.sequence},
+          {"parent", m.parent},
+          {"tag", m.tag},
+          {"time", base::iso_utc(m.time)},
+          {"seconds", m.seconds},
+          {"host", bytes_to_json(m.host)},
+          {"tool_version", m.tool_version},
+          {"server_version", m.server_version},
+          {"server_version_number", m.server_version_number},
+          {"dump_tool_version", m.dump_tool_version},
+          {"role", bytes_to_json(m.role)},
+          {"database", to_json(m.database)},
+          {"origin", to_json(m.origin)},
+          {"migration_version", m.migration_version},
+          {"catalog_fingerprint", m.catalog_fingerprint},
           {"extensions", list_to_json(m.extensions, extension_to_json)},
-          {"roles", list_to_json(m.roles, bytes_to_json)}, {"schema", to_json(m.schema)},
+          {"roles", list_to_json(m.roles, bytes_to_json)},
+          {"schema", to_json(m.schema)},
           {"tables", list_to_json(m.tables, [](const TableData& t) { return to_json(t); })},
           {"sequences", list_to_json(m.sequences, sequence_to_json)},
           {"materialized_views", list_to_json(m.materialized_views, bytes_to_json)},
@@ -224,8 +274,9 @@ std::uint64_t Manifest::plain_bytes() const {
 }
 
 const TableData* Manifest::find_table(const std::string& schema_name, const std::string& table_name) const {
-  const auto found = std::ranges::find_if(
-      tables, [&](const TableData& table) { return table.schema == schema_name && table.name == table_name; });
+  const auto found = std::ranges::find_if(tables, [&](const TableData& table) {
+    return table.schema == schema_name && table.name == table_name;
+  });
   return found == tables.end() ? nullptr : &*found;
 }
 
@@ -249,9 +300,11 @@ bool is_snapshot_id(const std::string& text) {
   const auto digit = [](char c) { return std::isdigit(static_cast<unsigned char>(c)) != 0; };
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
-    const bool right = i == 8 ? c == 'T' : i == 15 ? c == 'Z' : i == 16 ? c == '-'
-                       : i < 15 ? digit(c)
-                                : digit(c) || (c >= 'a' && c <= 'f');
+    const bool right = i == 8    ? c == 'T'
+                       : i == 15 ? c == 'Z'
+                       : i == 16 ? c == '-'
+                       : i < 15  ? digit(c)
+                                 : digit(c) || (c >= 'a' && c <= 'f');
     if (!right) return false;
   }
   return true;

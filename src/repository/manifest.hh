@@ -14,8 +14,8 @@
 
 namespace tmb::repository {
 
-// One page range of one table as COPY text, cut into objects of at most 16 MiB (one, nearly always).
-// Concatenated in order they are the text that the server sent.
+// The rows of one page range of one table as COPY text. The objects are to be read one after another: first
+// what was read at once, then what later snapshots found added.
 struct Chunk {
   std::uint64_t first_page = 0;
   std::uint64_t end_page = 0;  // one behind the last; open_end for the last chunk of a table
@@ -29,9 +29,10 @@ struct TableData {
   std::string schema;
   std::string name;
   std::vector<std::string> columns;  // those that COPY names, in its order; generated ones are absent
-  std::string signature;             // of what, besides its rows, decides a table's COPY text; empty: never reuse
+  std::string signature;    // of what, besides its rows, decides a table's COPY text; empty: never reuse
+  std::uint64_t pages = 0;  // of the heap when it was read
   std::uint64_t rows = 0;
-  std::vector<Chunk> chunks;
+  std::vector<Chunk> chunks;  // by page, without gaps
 };
 
 struct SequenceState {
@@ -85,17 +86,17 @@ struct Manifest {
   std::uint64_t sequence = 0;  // 1 for the first snapshot of a repository, one more for each
   std::string parent;          // the previous snapshot's id, empty for the first
   std::string tag;
-  base::Time time{};     // of the database snapshot
-  double seconds = 0;    // that the backup took
+  base::Time time{};   // of the database snapshot
+  double seconds = 0;  // that the backup took
   std::string host;
   std::string tool_version;
-  std::string server_version;      // 17.6 (Debian …)
-  int server_version_number = 0;   // 170006
-  std::string dump_tool_version;   // of the pg_dump that wrote the schema: 17.6
-  std::string role;                // that the backup ran as
+  std::string server_version;     // 17.6 (Debian …)
+  int server_version_number = 0;  // 170006
+  std::string dump_tool_version;  // of the pg_dump that wrote the schema: 17.6
+  std::string role;               // that the backup ran as
   DatabaseProperties database;
   Origin origin;
-  std::string migration_version;  // newest row of schema_migrations; empty when there is none
+  std::string migration_version;    // newest row of schema_migrations; empty when there is none
   std::string catalog_fingerprint;  // of the system catalogs: same as before means the same schema
   std::vector<ExtensionInfo> extensions;
   std::vector<std::string> roles;  // that owners and grants of the schema name

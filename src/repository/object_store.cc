@@ -133,7 +133,8 @@ struct Workspace::Impl {
       return "holds more or less than one zstd frame";
     }
     out.resize(size);
-    const std::size_t got = ZSTD_decompressDCtx(decompressor, out.data(), out.size(), frame.data(), frame.size());
+    const std::size_t got =
+        ZSTD_decompressDCtx(decompressor, out.data(), out.size(), frame.data(), frame.size());
     return ZSTD_isError(got) != 0 || got != size ? "does not decompress" : nullptr;
   }
 
@@ -174,7 +175,8 @@ struct Workspace::Impl {
   }
 
   static std::size_t require(std::size_t result) {
-    if (ZSTD_isError(result) != 0) throw Error(ExitCode::internal, std::string("zstd: ") + ZSTD_getErrorName(result));
+    if (ZSTD_isError(result) != 0)
+      throw Error(ExitCode::internal, std::string("zstd: ") + ZSTD_getErrorName(result));
     return result;
   }
 
@@ -201,8 +203,10 @@ Workspace& Workspace::operator=(Workspace&&) noexcept = default;
 Workspace::~Workspace() = default;
 
 void check_object_id(std::string_view id) {
-  const bool digits = std::ranges::all_of(id, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
-  if (id.size() != 64 || !digits) throw Error(ExitCode::damaged, "not an object id: " + printable(id.substr(0, 80)));
+  const bool digits =
+      std::ranges::all_of(id, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+  if (id.size() != 64 || !digits)
+    throw Error(ExitCode::damaged, "not an object id: " + printable(id.substr(0, 80)));
 }
 
 base::Path ObjectStore::path_of(const std::string& id) const { return root_ / id.substr(0, 2) / id; }
@@ -210,7 +214,8 @@ base::Path ObjectStore::path_of(const std::string& id) const { return root_ / id
 namespace {
 
 // Whether the file at `path` holds exactly `content`; nullopt when there is no file.
-std::optional<bool> holds(const base::Path& path, ObjectType type, std::string_view content, Workspace::Impl& work) {
+std::optional<bool> holds(const base::Path& path, ObjectType type, std::string_view content,
+                          Workspace::Impl& work) {
   std::optional<std::string> file;
   try {
     file = base::read_file_if_there(path, max_file_bytes);
@@ -220,8 +225,9 @@ std::optional<bool> holds(const base::Path& path, ObjectType type, std::string_v
   }
   if (!file) return std::nullopt;
   Header header;
-  return parse_header(*file, header) == nullptr && header.type == type && check_payload(*file, header) == nullptr &&
-         work.decode(*file, header, work.check) == nullptr && work.check == content;
+  return parse_header(*file, header) == nullptr && header.type == type &&
+         check_payload(*file, header) == nullptr && work.decode(*file, header, work.check) == nullptr &&
+         work.check == content;
 }
 
 }  // namespace
@@ -252,7 +258,8 @@ StoredObject ObjectStore::put(ObjectType type, std::string_view content, Workspa
   return stored;
 }
 
-void ObjectStore::get(ObjectType type, const ObjectRef& ref, Workspace& workspace, std::string& content) const {
+void ObjectStore::get(ObjectType type, const ObjectRef& ref, Workspace& workspace,
+                      std::string& content) const {
   check_object_id(ref.id);
   Workspace::Impl& work = workspace.impl();
   const base::Path path = path_of(ref.id);
@@ -265,9 +272,11 @@ void ObjectStore::get(ObjectType type, const ObjectRef& ref, Workspace& workspac
   const char* problem = parse_header(*file, header);
   if (problem == nullptr) problem = check_payload(*file, header);
   if (problem == nullptr && header.type != type) problem = "is of another type than the manifest says";
-  if (problem == nullptr && header.plain_bytes != ref.plain_bytes) problem = "has another length than the manifest says";
+  if (problem == nullptr && header.plain_bytes != ref.plain_bytes)
+    problem = "has another length than the manifest says";
   if (problem == nullptr) problem = work.decode(*file, header, content);
-  if (problem == nullptr && crypto::hex(crypto::sha256(content)) != ref.id) problem = "holds other content than its name says";
+  if (problem == nullptr && crypto::hex(crypto::sha256(content)) != ref.id)
+    problem = "holds other content than its name says";
   if (problem != nullptr) throw damaged(problem);
 }
 

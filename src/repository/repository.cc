@@ -33,7 +33,8 @@ void require_folder_or_nothing(const base::Path& path) {
     if (errno == ENOENT) return;
     throw base::system_error(errno, "cannot look at " + shown(path));
   }
-  if (!S_ISDIR(status.st_mode)) throw Error(ExitCode::local_io, shown(path) + " is there but is not a folder");
+  if (!S_ISDIR(status.st_mode))
+    throw Error(ExitCode::local_io, shown(path) + " is there but is not a folder");
 }
 
 void refuse_foreign_content(const base::Path& path) {
@@ -43,9 +44,11 @@ void refuse_foreign_content(const base::Path& path) {
   if (error) throw base::system_error(error.value(), "cannot list " + shown(path));
   for (const auto& entry : entries) {
     const std::string name = entry.path().filename().string();
-    const bool ours = std::ranges::find(known, name) != known.end() || name.starts_with(".tmp-") || name == "lost+found";
+    const bool ours =
+        std::ranges::find(known, name) != known.end() || name.starts_with(".tmp-") || name == "lost+found";
     if (!ours) {
-      throw Error(ExitCode::no_repository, shown(path) + " is not a repository and holds other things, such as " + printable(name))
+      throw Error(ExitCode::no_repository,
+                  shown(path) + " is not a repository and holds other things, such as " + printable(name))
           .with_hint("name an empty or new folder with -r");
     }
   }
@@ -65,7 +68,12 @@ void make_layout(const base::Path& path) {
     }
   }
   base::sync_directory(objects);
-  if (!std::filesystem::exists(path / "lock")) base::publish_file(path / "lock", "", base::Overwrite::yes);
+  try {
+    // Never replaced: another run may hold it already, and a lock on a file without a name keeps nobody out.
+    base::publish_file(path / "lock", "", base::Overwrite::no);
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::refused) throw;
+  }
 }
 
 }  // namespace
@@ -78,9 +86,10 @@ Repository Repository::create(const base::Path& path) {
   refuse_foreign_content(absolute);
   make_layout(absolute);
   const std::string id = crypto::random_hex(16);
-  base::publish_file(absolute / "format.json",
-                     seal_json({{"magic", magic}, {"version", format_version}, {"id", id}, {"features", Json::array()}}),
-                     base::Overwrite::no);
+  base::publish_file(
+      absolute / "format.json",
+      seal_json({{"magic", magic}, {"version", format_version}, {"id", id}, {"features", Json::array()}}),
+      base::Overwrite::no);
   return {absolute, id};
 }
 
@@ -96,8 +105,9 @@ Repository Repository::open(const base::Path& path) {
   std::string id = reading_json(what, [&] {
     if (json.at("magic") != magic) throw Error(ExitCode::damaged, what + " is not that of a repository");
     if (json.at("version") != format_version || !json.at("features").empty()) {
-      throw Error(ExitCode::unsupported, "the repository at " + shown(path) + " has version " + json.at("version").dump() +
-                                             " and features " + json.at("features").dump() +
+      throw Error(ExitCode::unsupported, "the repository at " + shown(path) + " has version " +
+                                             json.at("version").dump() + " and features " +
+                                             json.at("features").dump() +
                                              ", this program knows version 1 without any")
           .with_hint("use a newer teslamate-backup");
     }
@@ -112,6 +122,7 @@ base::FileLock Repository::lock_for_writing() const {
     throw Error(ExitCode::locked, "another run holds the repository " + shown(path_))
         .with_hint("wait for it to end; nothing needs to be unlocked by hand");
   }
+  base::remove_temporary_files(path_);
   base::remove_temporary_files(path_ / "snapshots");
   static constexpr std::string_view digits = "0123456789abcdef";
   for (const char high : digits) {
@@ -132,7 +143,8 @@ std::vector<std::string> Repository::snapshot_ids() const {
   const base::Path folder = path_ / "snapshots";
   for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
     const base::Path& file = it->path();
-    if (file.extension() == ".json" && is_snapshot_id(file.stem().string())) ids.push_back(file.stem().string());
+    if (file.extension() == ".json" && is_snapshot_id(file.stem().string()))
+      ids.push_back(file.stem().string());
   }
   // A folder that cannot be listed is never an empty one.
   if (error) throw base::system_error(error.value(), "cannot list " + shown(folder));
@@ -148,8 +160,8 @@ Manifest Repository::read_manifest(const std::string& id) const {
   try {
     Manifest manifest = manifest_from_file(*bytes);
     if (manifest.id != id || manifest.repository_id != id_) {
-      throw Error(ExitCode::damaged, "the manifest belongs to snapshot " + printable(manifest.id) + " of repository " +
-                                         printable(manifest.repository_id));
+      throw Error(ExitCode::damaged, "the manifest belongs to snapshot " + printable(manifest.id) +
+                                         " of repository " + printable(manifest.repository_id));
     }
     return manifest;
   } catch (Error& error) {
@@ -166,7 +178,8 @@ std::optional<Manifest> Repository::read_latest() const {
 std::string Repository::resolve(const std::string& name) const {
   const std::vector<std::string> ids = snapshot_ids();
   if (ids.empty()) {
-    throw Error(ExitCode::not_found, "there is no snapshot in " + shown(path_)).with_hint("teslamate-backup makes one");
+    throw Error(ExitCode::not_found, "there is no snapshot in " + shown(path_))
+        .with_hint("teslamate-backup makes one");
   }
   if (name == "latest") return ids.back();
   std::vector<std::string> matches;
@@ -174,7 +187,8 @@ std::string Repository::resolve(const std::string& name) const {
     return !name.empty() && (id.starts_with(name) || id.ends_with("-" + name));
   });
   if (matches.size() == 1) return matches.front();
-  const std::string many = matches.empty() ? "no snapshot is called '" : "more than one snapshot begins with '";
+  const std::string many =
+      matches.empty() ? "no snapshot is called '" : "more than one snapshot begins with '";
   throw Error(ExitCode::not_found, many + printable(name) + "'; the newest is " + ids.back())
       .with_hint("teslamate-snapshots list");
 }

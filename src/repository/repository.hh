@@ -23,8 +23,8 @@ class Repository {
   // folder may exist if it is empty or half made. Throws local_io; refused when something else is in it.
   static Repository create(const base::Path& path);
 
-  // Throws no_repository when there is none at `path`, unsupported for a newer format, damaged when format.json
-  // has changed.
+  // Throws no_repository when there is none at `path`, unsupported for a newer format, damaged when
+  // format.json has changed.
   static Repository open(const base::Path& path);
 
   const base::Path& path() const { return path_; }
@@ -52,7 +52,8 @@ class Repository {
   std::uint64_t manifest_bytes(const std::string& id) const;
 
  private:
-  Repository(base::Path path, std::string id) : path_(std::move(path)), id_(std::move(id)), objects_(path_ / "objects") {}
+  Repository(base::Path path, std::string id)
+      : path_(std::move(path)), id_(std::move(id)), objects_(path_ / "objects") {}
   base::Path manifest_path(const std::string& id) const { return path_ / "snapshots" / (id + ".json"); }
 
   base::Path path_;

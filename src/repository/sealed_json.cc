@@ -31,12 +31,16 @@ void throw_bad_json(std::string_view what, const std::string& why) {
 }
 
 Json open_sealed_json(std::string_view bytes, std::string_view what) {
-  const auto damaged = [&](const char* why) { return Error(ExitCode::damaged, std::string(what) + " " + why); };
+  const auto damaged = [&](const char* why) {
+    return Error(ExitCode::damaged, std::string(what) + " " + why);
+  };
   if (bytes.size() < tail_bytes) throw damaged("is cut off");
   const std::string_view body = bytes.substr(0, bytes.size() - tail_bytes);
   const std::string_view tail = bytes.substr(body.size());
-  if (!tail.starts_with(checksum_key) || !tail.ends_with(ending)) throw damaged("is cut off or changed at its end");
-  if (tail.substr(checksum_key.size(), 64) != crypto::hex(crypto::sha256(body))) throw damaged("does not have its checksum");
+  if (!tail.starts_with(checksum_key) || !tail.ends_with(ending))
+    throw damaged("is cut off or changed at its end");
+  if (tail.substr(checksum_key.size(), 64) != crypto::hex(crypto::sha256(body)))
+    throw damaged("does not have its checksum");
   return reading_json(what, [&] {
     Json object = Json::parse(bytes);
     object.erase("sha256");

@@ -17,7 +17,8 @@ class BackupSource {
   virtual const Manifest& manifest() const = 0;
   // The verified content of one of the manifest's objects. Throws damaged. For several threads, each with its
   // own workspace.
-  virtual void read(ObjectType type, const ObjectRef& ref, Workspace& workspace, std::string& content) const = 0;
+  virtual void read(ObjectType type, const ObjectRef& ref, Workspace& workspace,
+                    std::string& content) const = 0;
   // For messages: "snapshot 2026…-7f3a of /var/lib/…".
   virtual std::string describe() const = 0;
 };
@@ -27,7 +28,8 @@ class RepositorySource final : public BackupSource {
  public:
   RepositorySource(Repository repository, const std::string& snapshot_id);
   const Manifest& manifest() const override { return manifest_; }
-  void read(ObjectType type, const ObjectRef& ref, Workspace& workspace, std::string& content) const override {
+  void read(ObjectType type, const ObjectRef& ref, Workspace& workspace,
+            std::string& content) const override {
     repository_.objects().get(type, ref, workspace, content);
   }
   std::string describe() const override;

@@ -23,14 +23,16 @@ void check_rows(Connection& connection, const repository::TableData& table) {
   const std::uint64_t rows = catalog::count_rows(connection, table.schema, table.name);
   if (rows == table.rows) return;
   throw Error(ExitCode::damaged, "the loaded table " + printable(table.schema + "." + table.name) + " has " +
-                                     std::to_string(rows) + " rows, the snapshot has " + std::to_string(table.rows));
+                                     std::to_string(rows) + " rows, the snapshot has " +
+                                     std::to_string(table.rows));
 }
 
 // Counting and gathering statistics of all tables, the biggest first, over all workers.
 void check_tables(Session& s, const Manifest& manifest, const StagingDatabase& staging, unsigned jobs) {
   std::vector<const repository::TableData*> tables;
   for (const repository::TableData& table : manifest.tables) tables.push_back(&table);
-  std::stable_sort(tables.begin(), tables.end(), [](const auto* a, const auto* b) { return a->rows > b->rows; });
+  std::stable_sort(tables.begin(), tables.end(),
+                   [](const auto* a, const auto* b) { return a->rows > b->rows; });
   std::atomic<std::size_t> next{0};
   run_workers(jobs, s.stop, [&](const std::stop_token& stop) {
     Connection connection = Connection::open(staging.settings(), stop);
@@ -63,7 +65,8 @@ void check_sequences(Connection& connection, const Manifest& manifest) {
 void check_tables_are_all(Connection& connection, const Manifest& manifest) {
   for (const catalog::Table& table : catalog::read_tables(connection)) {
     if (manifest.find_table(table.schema, table.name) == nullptr) {
-      throw Error(ExitCode::damaged, "the snapshot's schema makes a table " + printable(table.schema + "." + table.name) +
+      throw Error(ExitCode::damaged, "the snapshot's schema makes a table " +
+                                         printable(table.schema + "." + table.name) +
                                          ", but the snapshot has no rows for it");
     }
   }
@@ -72,10 +75,14 @@ void check_tables_are_all(Connection& connection, const Manifest& manifest) {
 void check_extensions(Connection& connection, const Manifest& manifest) {
   const std::vector<catalog::Extension> found = catalog::read_extensions(connection);
   for (const repository::ExtensionInfo& wanted : manifest.extensions) {
-    const auto it = std::find_if(found.begin(), found.end(), [&](const catalog::Extension& e) { return e.name == wanted.name; });
-    if (it == found.end()) throw Error(ExitCode::damaged, "the snapshot's schema did not make its extension " + printable(wanted.name));
+    const auto it = std::find_if(found.begin(), found.end(),
+                                 [&](const catalog::Extension& e) { return e.name == wanted.name; });
+    if (it == found.end())
+      throw Error(ExitCode::damaged,
+                  "the snapshot's schema did not make its extension " + printable(wanted.name));
     if (compare_versions(it->version, wanted.version) < 0) {
-      throw Error(ExitCode::unsupported, "the extension " + printable(wanted.name) + " is " + it->version + ", the snapshot's was " + wanted.version);
+      throw Error(ExitCode::unsupported, "the extension " + printable(wanted.name) + " is " + it->version +
+                                             ", the snapshot's was " + wanted.version);
     }
     if (wanted.name == "earthdistance") catalog::try_earthdistance(connection, it->schema);
   }
@@ -83,7 +90,8 @@ void check_extensions(Connection& connection, const Manifest& manifest) {
 
 void check_indexes(Session& s, Connection& connection) {
   const std::vector<std::string> invalid = catalog::read_invalid_indexes(connection);
-  if (!invalid.empty()) throw Error(ExitCode::database, "the loaded index " + printable(invalid.front()) + " is not valid");
+  if (!invalid.empty())
+    throw Error(ExitCode::database, "the loaded index " + printable(invalid.front()) + " is not valid");
   for (const std::string& name : catalog::read_unvalidated_constraints(connection)) {
     s.reporter.detail("the constraint " + printable(name) + " is NOT VALID, as in the snapshot");
   }
@@ -92,8 +100,8 @@ void check_indexes(Session& s, Connection& connection) {
 void check_migration(Connection& connection, const Manifest& manifest) {
   const std::string version = catalog::read_migration_version(connection);
   if (version != manifest.migration_version) {
-    throw Error(ExitCode::damaged, "the loaded schema_migrations ends with " + printable(version) + ", the snapshot's with " +
-                                       printable(manifest.migration_version));
+    throw Error(ExitCode::damaged, "the loaded schema_migrations ends with " + printable(version) +
+                                       ", the snapshot's with " + printable(manifest.migration_version));
   }
 }
 

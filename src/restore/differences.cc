@@ -16,11 +16,14 @@ using repository::Manifest;
 
 namespace {
 
-std::string count_or_none(const std::optional<std::uint64_t>& rows) { return rows ? report::grouped(*rows) : "none"; }
+std::string count_or_none(const std::optional<std::uint64_t>& rows) {
+  return rows ? report::grouped(*rows) : "none";
+}
 
 std::vector<TableDifference> compare_tables(const Manifest& m, Connection* live) {
   std::map<std::pair<std::string, std::string>, TableDifference> all;
-  for (const repository::TableData& t : m.tables) all[{t.schema, t.name}] = {t.schema, t.name, t.rows, std::nullopt};
+  for (const repository::TableData& t : m.tables)
+    all[{t.schema, t.name}] = {t.schema, t.name, t.rows, std::nullopt};
   if (live != nullptr) {
     for (const catalog::Table& t : catalog::read_tables(*live)) {
       TableDifference& d = all[{t.schema, t.name}];
@@ -66,14 +69,16 @@ void add_lines(const Session& s, const Target& t, const Manifest& m, Outcome& ou
   out.lines.push_back("snapshot " + m.id + " of " + base::local_time(m.time) + " would replace " + live +
                       (t.kept.empty() ? "" : ", which would be kept as " + printable(t.kept)));
   for (const TableDifference& d : out.tables_differing) {
-    out.lines.push_back("  " + printable(d.schema + "." + d.name) + ": snapshot " + count_or_none(d.snapshot_rows) + ", live " +
-                        count_or_none(d.live_rows) + (d.snapshot_rows == d.live_rows ? "" : "  differs"));
+    out.lines.push_back("  " + printable(d.schema + "." + d.name) + ": snapshot " +
+                        count_or_none(d.snapshot_rows) + ", live " + count_or_none(d.live_rows) +
+                        (d.snapshot_rows == d.live_rows ? "" : "  differs"));
   }
   for (const CarDifference& d : out.cars) {
-    out.lines.push_back("  car " + std::to_string(d.id) + " " + printable(d.name) + ": drives " + report::grouped(d.snapshot_drives) +
-                        " / " + report::grouped(d.live_drives) + ", charges " + report::grouped(d.snapshot_charges) + " / " +
-                        report::grouped(d.live_charges) + ", last " + or_none(d.snapshot_last) + " / " + or_none(d.live_last) +
-                        " (snapshot / live)");
+    out.lines.push_back("  car " + std::to_string(d.id) + " " + printable(d.name) + ": drives " +
+                        report::grouped(d.snapshot_drives) + " / " + report::grouped(d.live_drives) +
+                        ", charges " + report::grouped(d.snapshot_charges) + " / " +
+                        report::grouped(d.live_charges) + ", last " + or_none(d.snapshot_last) + " / " +
+                        or_none(d.live_last) + " (snapshot / live)");
   }
   out.lines.emplace_back("nothing was changed");
 }

@@ -20,8 +20,8 @@ using repository::Manifest;
 
 namespace {
 
-void load_table(Connection& connection, const repository::BackupSource& source, const repository::TableData& table,
-                repository::Workspace& workspace, std::string& content) {
+void load_table(Connection& connection, const repository::BackupSource& source,
+                const repository::TableData& table, repository::Workspace& workspace, std::string& content) {
   std::uint64_t stored = 0;
   for (const repository::Chunk& chunk : table.chunks) {
     if (chunk.rows == 0) continue;
@@ -33,13 +33,16 @@ void load_table(Connection& connection, const repository::BackupSource& source, 
     stored += connection.finish_copy_in();
   }
   if (stored != table.rows || catalog::count_rows(connection, table.schema, table.name) != table.rows) {
-    throw Error(ExitCode::damaged, "the loaded table " + printable(table.schema + "." + table.name) + " does not have the snapshot's " +
-                                       std::to_string(table.rows) + " rows");
+    throw Error(ExitCode::damaged, "the loaded table " + printable(table.schema + "." + table.name) +
+                                       " does not have the snapshot's " + std::to_string(table.rows) +
+                                       " rows");
   }
 }
 
-// Drops what the snapshot would collide with, then loads it: nothing of it is seen by anyone before the COMMIT.
-void replace_content(Session& s, const repository::BackupSource& source, const SchemaArchive& archive, Connection& connection) {
+// Drops what the snapshot would collide with, then loads it: nothing of it is seen by anyone before the
+// COMMIT.
+void replace_content(Session& s, const repository::BackupSource& source, const SchemaArchive& archive,
+                     Connection& connection) {
   const Manifest& m = source.manifest();
   const int version = connection.server_version();
   catalog::drop_user_content(connection);
@@ -62,12 +65,14 @@ void replace_content(Session& s, const repository::BackupSource& source, const S
 }
 
 // All of it in one transaction. A COMMIT whose answer was lost is looked up.
-void replace_in_transaction(Session& s, const repository::BackupSource& source, const SchemaArchive& archive, const Target& t) {
+void replace_in_transaction(Session& s, const repository::BackupSource& source, const SchemaArchive& archive,
+                            const Target& t) {
   Connection connection = Connection::open(s.settings().with_database(s.database), s.stop);
   postgres::Transaction transaction(connection, "");
   const std::string id = catalog::current_transaction(connection);
   std::vector<catalog::SessionEntry> others = catalog::read_sessions(s.admin, {t.live->oid});
-  std::erase_if(others, [&](const catalog::SessionEntry& other) { return other.pid == connection.backend_pid(); });
+  std::erase_if(others,
+                [&](const catalog::SessionEntry& other) { return other.pid == connection.backend_pid(); });
   catalog::end_sessions(s.admin, others);
   replace_content(s, source, archive, connection);
   try {
@@ -120,11 +125,14 @@ Outcome restore_in_place(Session& s, const repository::BackupSource& source, con
   service.bring_up(units, failure ? Units::Data::present : Units::Data::restored);
   const double down = std::chrono::duration<double>(std::chrono::steady_clock::now() - down_since).count();
   s.journal.remove();
-  if (failure) throw Error(*failure).with_state("the transaction was undone; " + printable(s.database) + " holds the data from before");
+  if (failure)
+    throw Error(*failure).with_state("the transaction was undone; " + printable(s.database) +
+                                     " holds the data from before");
   try {
     service.watch([] { return true; });
   } catch (Error& error) {
-    error.with_state(printable(s.database) + " holds the restored data").with_hint("go back with: teslamate-restore --in-place " + before);
+    error.with_state(printable(s.database) + " holds the restored data")
+        .with_hint("go back with: teslamate-restore --in-place " + before);
     throw;
   }
   Outcome out;

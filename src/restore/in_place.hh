@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// For roles that may not create databases: everything in one transaction of the live database, after a snapshot of
-// what is there. Private to restore/.
+// For roles that may not create databases: everything in one transaction of the live database, after a
+// snapshot of what is there. Private to restore/.
 #pragma once
 
 #include "repository/source.hh"

@@ -18,9 +18,11 @@ using Json = nlohmann::ordered_json;
 namespace {
 
 constexpr int version = 1;
-constexpr std::array<const char*, 6> names{"staging", "stopping", "closing", "swapping", "starting", "undoing"};
+constexpr std::array<const char*, 6> names{"staging",  "stopping", "closing",
+                                           "swapping", "starting", "undoing"};
 
-// Names of databases are bytes; JSON is UTF-8. Latin-1 widening keeps every byte and stays readable for ASCII.
+// Names of databases are bytes; JSON is UTF-8. Latin-1 widening keeps every byte and stays readable for
+// ASCII.
 std::string widen(const std::string& bytes) {
   std::string out;
   for (const char c : bytes) {
@@ -91,17 +93,20 @@ std::optional<Journal> JournalFile::read() const {
     j.staging_comment = optional_text(json.at("staging_comment"));
     return j;
   } catch (const std::exception& error) {
-    throw Error(ExitCode::needs_person, "the journal of an unfinished restore, " + base::printable(path_.string()) +
+    throw Error(ExitCode::needs_person, "the journal of an unfinished restore, " +
+                                            base::printable(path_.string()) +
                                             ", cannot be understood: " + base::printable(error.what()))
         .with_state("unknown: a restore may have stopped half-way")
-        .with_hint("look at it and at the databases (psql -l), put them right by hand, then delete that file");
+        .with_hint(
+            "look at it and at the databases (psql -l), put them right by hand, then delete that file");
   }
 }
 
 void JournalFile::write(const Journal& j) const {
   Json units = Json::array();
   for (const UnitRecord& unit : j.units) {
-    units.push_back({{"name", unit.name}, {"was_active", unit.was_active}, {"keep_stopped", unit.keep_stopped}});
+    units.push_back(
+        {{"name", unit.name}, {"was_active", unit.was_active}, {"keep_stopped", unit.keep_stopped}});
   }
   const Json json = {{"version", version},
                      {"run", j.run},

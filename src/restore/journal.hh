@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What a restore is about to do, durably on disk before it does it, so that another run can finish or undo the work
-// of one that died. Holds no secret. The truth about the databases is in their OIDs; this says what was meant.
+// What a restore is about to do, durably on disk before it does it, so that another run can finish or undo
+// the work of one that died. Holds no secret. The truth about the databases is in their OIDs; this says what
+// was meant.
 #pragma once
 
 #include <cstdint>

@@ -17,7 +17,8 @@ namespace {
 void check_is_ours(const Session& s, const Journal& j) {
   if (j.system_identifier != s.system_identifier || j.live != s.database) {
     throw Error(ExitCode::refused, "an unfinished restore of " + printable(j.live) + " is recorded in " +
-                                       printable(s.journal.path().string()) + ", on another server or for another database than this")
+                                       printable(s.journal.path().string()) +
+                                       ", on another server or for another database than this")
         .with_state("that restore stopped at the step " + name_of(j.step))
         .with_hint("run teslamate-restore --abort with the settings of that database");
   }
@@ -30,7 +31,8 @@ void check_is_ours(const Session& s, const Journal& j) {
 // A run that died between CREATE DATABASE and its mark leaves a database known by the journal alone.
 void drop_unmarked(Session& s, const Journal& j) {
   const auto entry = catalog::find_database(s.admin, j.staging);
-  if (entry && !entry->comment && (j.staging_oid == 0 || j.staging_oid == entry->oid)) catalog::drop_database(s.admin, j.staging);
+  if (entry && !entry->comment && (j.staging_oid == 0 || j.staging_oid == entry->oid))
+    catalog::drop_database(s.admin, j.staging);
 }
 
 }  // namespace
@@ -42,7 +44,8 @@ std::vector<std::string> clear_leftovers(Session& s) {
     if (journal->step == Step::staging) {
       if (journal->operation != "rollback") drop_unmarked(s, *journal);
       s.journal.remove();
-      done.push_back("an interrupted restore had not touched " + printable(s.database) + " yet; what it had loaded is removed");
+      done.push_back("an interrupted restore had not touched " + printable(s.database) +
+                     " yet; what it had loaded is removed");
     } else {
       done.push_back(Swap(s, *journal).recover());
     }

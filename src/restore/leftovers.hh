@@ -9,8 +9,8 @@
 
 namespace tmb::restore {
 
-// Returns what was done, for a person; empty when nothing was left behind. Throws refused when the journal is of
-// another server, rolled_back and needs_person as a swap does.
+// Returns what was done, for a person; empty when nothing was left behind. Throws refused when the journal is
+// of another server, rolled_back and needs_person as a swap does.
 std::vector<std::string> clear_leftovers(Session& session);
 
 }  // namespace tmb::restore

@@ -26,11 +26,15 @@ std::string name_of(Marker::Kind kind) {
 }  // namespace
 
 std::string to_comment(const Marker& m) {
-  Json json = {{key, name_of(m.kind)}, {"run", m.run},           {"database", m.database},
-               {"snapshot", m.snapshot}, {"since", base::iso_utc(m.since)}, {"comment", nullptr}};
+  Json json = {{key, name_of(m.kind)},
+               {"run", m.run},
+               {"database", m.database},
+               {"snapshot", m.snapshot},
+               {"since", base::iso_utc(m.since)},
+               {"comment", nullptr}};
   if (m.comment) json["comment"] = *m.comment;
-  // ASCII only: the comment must be storable whatever encoding the maintenance database has. A comment that is not
-  // valid UTF-8 (another encoding) is kept byte by byte as hexadecimal.
+  // ASCII only: the comment must be storable whatever encoding the maintenance database has. A comment that
+  // is not valid UTF-8 (another encoding) is kept byte by byte as hexadecimal.
   try {
     return json.dump(-1, ' ', true);
   } catch (const Json::type_error&) {

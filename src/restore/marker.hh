@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The comment by which a database is known as one that a restore made or kept. A database without it belongs to
-// somebody else and is never dropped or renamed.
+// The comment by which a database is known as one that a restore made or kept. A database without it belongs
+// to somebody else and is never dropped or renamed.
 #pragma once
 
 #include <optional>

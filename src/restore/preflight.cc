@@ -34,7 +34,8 @@ int major_of(const std::string& version) {
 
 // The oldest releases TeslaMate starts on: 16.7, 17.3, 18.
 bool teslamate_accepts(int version) {
-  return version >= 180000 || (version >= 170003 && version < 180000) || (version >= 160007 && version < 170000);
+  return version >= 180000 || (version >= 170003 && version < 180000) ||
+         (version >= 160007 && version < 170000);
 }
 
 std::string joined(const std::vector<std::string>& items) {
@@ -50,14 +51,18 @@ void check_server(Session& s, const Manifest& m) {
   }
   const int version = s.admin.server_version();
   if (major_of(version) < major_of(m.server_version_number)) {
-    throw Error(ExitCode::unsupported, "the snapshot comes from PostgreSQL " + m.server_version + ", this server is " +
-                                           s.admin.parameter("server_version") + ", which is older")
-        .with_hint("restore into PostgreSQL " + std::to_string(major_of(m.server_version_number)) + " or newer");
+    throw Error(ExitCode::unsupported, "the snapshot comes from PostgreSQL " + m.server_version +
+                                           ", this server is " + s.admin.parameter("server_version") +
+                                           ", which is older")
+        .with_hint("restore into PostgreSQL " + std::to_string(major_of(m.server_version_number)) +
+                   " or newer");
   }
   if (m.migration_version.empty() || teslamate_accepts(version)) return;
-  const std::string needs = "TeslaMate needs PostgreSQL 16.7, 17.3, 18 or newer; this server is " + s.admin.parameter("server_version");
+  const std::string needs = "TeslaMate needs PostgreSQL 16.7, 17.3, 18 or newer; this server is " +
+                            s.admin.parameter("server_version");
   if (teslamate_accepts(m.server_version_number)) {
-    throw Error(ExitCode::unsupported, needs).with_hint("upgrade PostgreSQL first: TeslaMate would refuse to start");
+    throw Error(ExitCode::unsupported, needs)
+        .with_hint("upgrade PostgreSQL first: TeslaMate would refuse to start");
   }
   s.reporter.note(needs + ", as was the snapshot's");
 }
@@ -67,7 +72,8 @@ void check_roles(Session& s, const Manifest& m) {
   if (missing.empty()) return;
   std::string statements;
   for (const std::string& role : missing) statements += "CREATE ROLE " + s.admin.identifier(role) + "; ";
-  throw Error(ExitCode::database, "the snapshot's objects belong to roles that this server does not have: " + joined(missing))
+  throw Error(ExitCode::database,
+              "the snapshot's objects belong to roles that this server does not have: " + joined(missing))
       .with_hint("create them as a superuser: " + printable(statements));
 }
 
@@ -75,18 +81,21 @@ void check_extensions(Session& s, const Manifest& m, const catalog::Rights& righ
   for (const repository::ExtensionInfo& wanted : m.extensions) {
     const catalog::ExtensionOffer offer = catalog::read_extension_offer(s.admin, wanted.name);
     if (offer.default_version.empty()) {
-      throw Error(ExitCode::unsupported, "the extension " + printable(wanted.name) + " " + printable(wanted.version) +
-                                             " is not installed on this server")
-          .with_hint("install the server's package that holds it (postgresql-contrib has cube and earthdistance)");
+      throw Error(ExitCode::unsupported, "the extension " + printable(wanted.name) + " " +
+                                             printable(wanted.version) + " is not installed on this server")
+          .with_hint(
+              "install the server's package that holds it (postgresql-contrib has cube and earthdistance)");
     }
     if (compare_versions(offer.default_version, wanted.version) < 0) {
       throw Error(ExitCode::unsupported, "the snapshot uses the extension " + printable(wanted.name) + " " +
-                                             printable(wanted.version) + ", this server has only " + offer.default_version)
+                                             printable(wanted.version) + ", this server has only " +
+                                             offer.default_version)
           .with_hint("upgrade PostgreSQL's extension packages");
     }
     if (!rights.superuser && offer.needs_superuser && !offer.trusted) {
-      throw Error(ExitCode::database, "the role " + printable(rights.role) + " may not create the extension " +
-                                          printable(wanted.name) + ": that takes a superuser")
+      throw Error(ExitCode::database, "the role " + printable(rights.role) +
+                                          " may not create the extension " + printable(wanted.name) +
+                                          ": that takes a superuser")
           .with_hint("run the restore as a superuser of PostgreSQL (-U postgres)");
     }
   }
@@ -95,12 +104,13 @@ void check_extensions(Session& s, const Manifest& m, const catalog::Rights& righ
 void check_rights(Session& s, const Target& t, const catalog::Rights& rights) {
   if (!rights.create_database) {
     throw Error(ExitCode::database, "the role " + printable(rights.role) + " may not create databases")
-        .with_hint("ALTER ROLE " + printable(s.admin.identifier(rights.role)) + " CREATEDB; or use --in-place");
+        .with_hint("ALTER ROLE " + printable(s.admin.identifier(rights.role)) +
+                   " CREATEDB; or use --in-place");
   }
   if (rights.superuser) return;
   if (!catalog::is_member_of(s.admin, t.facts.owner)) {
-    throw Error(ExitCode::database, "the role " + printable(rights.role) + " is not a member of " + printable(t.facts.owner) +
-                                        ", which owns the database")
+    throw Error(ExitCode::database, "the role " + printable(rights.role) + " is not a member of " +
+                                        printable(t.facts.owner) + ", which owns the database")
         .with_hint("run the restore as that role, or as a superuser");
   }
 }
@@ -116,7 +126,9 @@ void check_memberships(Session& s, const Manifest& m, const catalog::Rights& rig
 }
 
 // Rows, indexes of about the same size, and the log of writing both.
-std::uint64_t space_needed(const Manifest& m) { return m.plain_bytes() / 10U * 22U + (std::uint64_t{64} << 20U); }
+std::uint64_t space_needed(const Manifest& m) {
+  return m.plain_bytes() / 10U * 22U + (std::uint64_t{64} << 20U);
+}
 
 void check_space(Session& s, const Manifest& m) {
   const bool same_machine = s.settings().host.empty() || s.settings().host.front() == '/';
@@ -129,24 +141,30 @@ void check_space(Session& s, const Manifest& m) {
   }
   const std::uint64_t free = base::free_space(folder);
   if (free >= space_needed(m)) return;
-  throw Error(ExitCode::refused, "the server's disk has " + report::byte_size(free) + " free; loading the snapshot beside the "
-                                 "live database takes about " + report::byte_size(space_needed(m)))
+  throw Error(ExitCode::refused, "the server's disk has " + report::byte_size(free) +
+                                     " free; loading the snapshot beside the "
+                                     "live database takes about " +
+                                     report::byte_size(space_needed(m)))
       .with_hint("free some space on the file system of " + printable(folder));
 }
 
 catalog::DatabaseFacts facts_for(const Manifest& m, const std::optional<catalog::DatabaseEntry>& live) {
   const repository::DatabaseProperties& d = m.database;
-  return {0, d.name, live ? live->owner : d.owner, d.encoding, d.collate, d.ctype, d.locale_provider, d.locale, d.icu_rules};
+  return {
+      0,        d.name,     live ? live->owner : d.owner, d.encoding, d.collate, d.ctype, d.locale_provider,
+      d.locale, d.icu_rules};
 }
 
 void look_at_live(Session& s, Target& t) {
   if (!t.live) {
-    s.reporter.note("there is no database " + printable(s.database) + " on this server yet; the restore makes it");
+    s.reporter.note("there is no database " + printable(s.database) +
+                    " on this server yet; the restore makes it");
     return;
   }
   if (!t.live->allows_connections) {
     throw Error(ExitCode::refused, "the database " + printable(s.database) + " allows no connections")
-        .with_hint("if that is not meant: ALTER DATABASE " + printable(s.admin.identifier(s.database)) + " ALLOW_CONNECTIONS true");
+        .with_hint("if that is not meant: ALTER DATABASE " + printable(s.admin.identifier(s.database)) +
+                   " ALLOW_CONNECTIONS true");
   }
   Connection live = Connection::open(s.settings().with_database(s.database), s.stop);
   t.live_migration = catalog::read_migration_version(live);
@@ -158,13 +176,15 @@ void check_migration(Session& s, const Manifest& m, const Target& t) {
   if (m.migration_version.empty() || t.live_migration.empty()) return;
   const int order = compare_versions(m.migration_version, t.live_migration);
   if (order > 0 && !s.options.allow_newer) {
-    throw Error(ExitCode::unsupported, "the snapshot was migrated to " + m.migration_version + ", further than the live "
-                                       "database (" + t.live_migration + "): this TeslaMate would not know its tables")
+    throw Error(ExitCode::unsupported, "the snapshot was migrated to " + m.migration_version +
+                                           ", further than the live "
+                                           "database (" +
+                                           t.live_migration + "): this TeslaMate would not know its tables")
         .with_hint("upgrade TeslaMate first, or say --allow-newer when it is already new enough");
   }
   if (order < 0) {
-    s.reporter.note("the snapshot is of an older TeslaMate (schema " + m.migration_version + "); TeslaMate will migrate it to " +
-                    t.live_migration + " or newer when it starts");
+    s.reporter.note("the snapshot is of an older TeslaMate (schema " + m.migration_version +
+                    "); TeslaMate will migrate it to " + t.live_migration + " or newer when it starts");
   }
 }
 
@@ -210,12 +230,14 @@ std::string free_name(Session& s, const std::string& base_name, const std::strin
     if (begin.size() + end.size() > longest_name) {
       begin.resize(longest_name - end.size());
       // Not through the middle of a UTF-8 character.
-      while (!begin.empty() && (static_cast<unsigned char>(base_name[begin.size()]) & 0xC0U) == 0x80U) begin.pop_back();
+      while (!begin.empty() && (static_cast<unsigned char>(base_name[begin.size()]) & 0xC0U) == 0x80U)
+        begin.pop_back();
     }
     std::string name = begin + end;
     if (!catalog::find_database(s.admin, name)) return name;
   }
-  throw Error(ExitCode::refused, "every name like " + printable(base_name + suffix) + " is taken by a database already")
+  throw Error(ExitCode::refused,
+              "every name like " + printable(base_name + suffix) + " is taken by a database already")
       .with_hint("drop or rename those that are not needed");
 }
 
@@ -223,9 +245,19 @@ std::vector<UnitRecord> preflight_units(Session& s) {
   std::vector<UnitRecord> out;
   if (s.options.no_service || s.adapters.services == nullptr) return out;
   for (const std::string& unit : s.options.units) {
-    const service::UnitState state = s.adapters.services->check(unit);
-    const bool keep = std::find(s.options.keep_stopped.begin(), s.options.keep_stopped.end(), unit) != s.options.keep_stopped.end();
-    out.push_back({unit, state.is_wanted(), keep});
+    const std::string name = service::service_name(unit);
+    out.push_back({name, s.adapters.services->check(name).is_wanted(), false});
+  }
+  for (const std::string& unit : s.options.keep_stopped) {
+    const std::string name = service::service_name(unit);
+    const auto it =
+        std::find_if(out.begin(), out.end(), [&](const UnitRecord& record) { return record.name == name; });
+    if (it == out.end()) {
+      throw Error(ExitCode::usage,
+                  "--keep-stopped " + printable(unit) + " is not among the units that are stopped")
+          .with_hint("name it with --unit too");
+    }
+    it->keep_stopped = true;
   }
   return out;
 }
@@ -233,7 +265,8 @@ std::vector<UnitRecord> preflight_units(Session& s) {
 void preflight_rename(Session& s, const catalog::DatabaseEntry& database) {
   const std::vector<std::string> prepared = catalog::read_prepared_transactions(s.admin, database.name);
   if (!prepared.empty()) {
-    throw Error(ExitCode::refused, "prepared transactions hold the database " + printable(database.name) + ": " + joined(prepared))
+    throw Error(ExitCode::refused, "prepared transactions hold the database " + printable(database.name) +
+                                       ": " + joined(prepared))
         .with_hint("COMMIT PREPARED or ROLLBACK PREPARED them");
   }
   const std::vector<std::string> slots = catalog::read_logical_slots(s.admin, database.name);
@@ -257,12 +290,14 @@ Target preflight(Session& s, const Manifest& m) {
     check_memberships(s, m, rights);
   }
   if (!catalog::encoding_exists(s.admin, t.facts.encoding)) {
-    throw Error(ExitCode::unsupported, "this server does not know the encoding " + printable(t.facts.encoding));
+    throw Error(ExitCode::unsupported,
+                "this server does not know the encoding " + printable(t.facts.encoding));
   }
   const bool beside = !s.options.as_database.empty();
   if (beside) {
     if (s.options.as_database.size() > longest_name) {
-      throw Error(ExitCode::usage, "the name " + printable(s.options.as_database) + " is longer than PostgreSQL's 63 bytes");
+      throw Error(ExitCode::usage,
+                  "the name " + printable(s.options.as_database) + " is longer than PostgreSQL's 63 bytes");
     }
     if (catalog::find_database(s.admin, s.options.as_database)) {
       throw Error(ExitCode::refused, "there is a database " + printable(s.options.as_database) + " already")
@@ -277,7 +312,8 @@ Target preflight(Session& s, const Manifest& m) {
   check_space(s, m);
   if (!beside) t.units = preflight_units(s);
   const std::string compact = base::compact_utc(s.began);  // 20261120T021503Z
-  t.staging = free_name(s, beside ? s.options.as_database : s.database, "_staging_" + s.run.substr(s.run.size() - 4));
+  t.staging =
+      free_name(s, beside ? s.options.as_database : s.database, "_staging_" + s.run.substr(s.run.size() - 4));
   if (t.live) t.kept = free_name(s, s.database, "_before_" + compact.substr(0, compact.size() - 3));
   return t;
 }

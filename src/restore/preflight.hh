@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Everything that would make a restore fail later is looked for while nothing has been changed. Private to restore/.
+// Everything that would make a restore fail later is looked for while nothing has been changed. Private to
+// restore/.
 #pragma once
 
 #include <optional>
@@ -18,9 +19,9 @@ struct Target {
   std::optional<catalog::DatabaseEntry> live;  // empty: there is no database of that name yet
   catalog::DatabaseFacts facts;                // for CREATE DATABASE
   std::string tablespace;
-  std::string staging;  // names that are free
-  std::string kept;     // empty without a live database
-  std::string live_migration;  // newest migration of the live database, empty when it has none
+  std::string staging;          // names that are free
+  std::string kept;             // empty without a live database
+  std::string live_migration;   // newest migration of the live database, empty when it has none
   std::string newest_live_row;  // newest positions.date there, empty when it has none
   postgres::Tools tools;
   bool tool_connects = true;  // false: pg_restore must not speak to this server itself, see schema.hh
@@ -33,7 +34,8 @@ Target preflight(Session& session, const repository::Manifest& manifest);
 // The parts that other operations need too.
 std::string free_name(Session& session, const std::string& base_name, const std::string& suffix);
 std::vector<UnitRecord> preflight_units(Session& session);
-// Throws refused when prepared transactions would keep `database` from being renamed; notes what else is in the way.
+// Throws refused when prepared transactions would keep `database` from being renamed; notes what else is in
+// the way.
 void preflight_rename(Session& session, const catalog::DatabaseEntry& database);
 
 // "20231103" and "9": as numbers. Negative, 0 or positive as the first is lower, equal or higher.

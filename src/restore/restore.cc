@@ -49,8 +49,10 @@ Journal begin_journal(const Session& s, const Target& t, const std::string& snap
 
 void confirm_replacing(const Session& s, const Target& t, const repository::Manifest& m) {
   if (!t.live) return;
-  std::string question = "Replace " + printable(s.database) + " with the snapshot of " + base::local_time(m.time) + "?";
-  if (!t.newest_live_row.empty()) question += " Its newest position is of " + t.newest_live_row.substr(0, 19) + " UTC.";
+  std::string question =
+      "Replace " + printable(s.database) + " with the snapshot of " + base::local_time(m.time) + "?";
+  if (!t.newest_live_row.empty())
+    question += " Its newest position is of " + t.newest_live_row.substr(0, 19) + " UTC.";
   s.adapters.confirm(question + " The present database is kept as " + printable(t.kept) + ".");
 }
 
@@ -98,38 +100,41 @@ void describe(const Session& s, Outcome& out) {
   using namespace std::chrono;
   const std::string rows = report::counted(out.rows, "row", "rows") + " of snapshot " + out.snapshot;
   if (out.operation == "as-database") {
-    out.lines.push_back("loaded " + rows + " into " + printable(out.loaded_database) + "; " + printable(s.database) + " was not touched");
+    out.lines.push_back("loaded " + rows + " into " + printable(out.loaded_database) + "; " +
+                        printable(s.database) + " was not touched");
     return;
   }
   out.kept_until = s.began + days(s.options.keep_old_days);
   std::string line = "restored " + rows + ".";
   if (!out.kept_database.empty()) {
-    line += " The old database is kept as " + printable(out.kept_database) + " until " + base::local_time(out.kept_until).substr(0, 10) +
-            "; undo with: teslamate-restore --rollback";
+    line += " The old database is kept as " + printable(out.kept_database) + " until " +
+            base::local_time(out.kept_until).substr(0, 10) + "; undo with: teslamate-restore --rollback";
   }
   out.lines.push_back(line);
 }
 
 void list_kept_lines(Session& s, Outcome& out) {
-  out.kept = list_kept(s, true);
+  out.kept = list_kept_at_end(s);
   for (const KeptDatabase& kept : out.kept) {
     if (kept.name == out.kept_database) continue;
     const auto age = std::chrono::duration_cast<std::chrono::days>(s.began - kept.since).count();
-    out.lines.push_back("kept from before: " + printable(kept.name) + ", " + report::byte_size(kept.bytes) + ", " +
-                        report::counted(static_cast<std::uint64_t>(std::max<std::int64_t>(age, 0)), "day", "days") + " old" +
-                        (age >= s.options.keep_old_days ? "; remove it with: teslamate-restore --drop-kept" : ""));
+    out.lines.push_back(
+        "kept from before: " + printable(kept.name) + ", " + report::byte_size(kept.bytes) + ", " +
+        report::counted(static_cast<std::uint64_t>(std::max<std::int64_t>(age, 0)), "day", "days") + " old" +
+        (age >= s.options.keep_old_days ? "; remove it with: teslamate-restore --drop-kept" : ""));
   }
 }
 
 }  // namespace
 
-Outcome run(const Options& options, const BackupSource& source, const Adapters& adapters, report::Reporter& reporter,
-            const std::stop_token& stop) {
+Outcome run(const Options& options, const BackupSource& source, const Adapters& adapters,
+            report::Reporter& reporter, const std::stop_token& stop) {
   const auto began = std::chrono::steady_clock::now();
   Session session = open_session(options, adapters, reporter, stop);
   try {
     if (options.dry_run) {
-      if (session.journal.read()) reporter.note("an interrupted restore waits to be finished or undone: teslamate-restore --abort");
+      if (session.journal.read())
+        reporter.note("an interrupted restore waits to be finished or undone: teslamate-restore --abort");
     } else {
       for (const std::string& line : clear_leftovers(session)) reporter.note(line);
     }
@@ -140,7 +145,8 @@ Outcome run(const Options& options, const BackupSource& source, const Adapters& 
       out = describe_differences(session, source, target);
     } else {
       if (options.as_database.empty()) confirm_replacing(session, target, source.manifest());
-      out = options.in_place ? restore_in_place(session, source, target) : restore_beside(session, source, target);
+      out = options.in_place ? restore_in_place(session, source, target)
+                             : restore_beside(session, source, target);
       describe(session, out);
       list_kept_lines(session, out);
     }

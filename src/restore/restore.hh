@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Bringing a snapshot back: read it whole, fill a database beside the live one, check it, swap the two names while
-// the service is down. Refuses to touch the live database before everything else has worked, and to drop anything
-// that it did not make itself.
+// Bringing a snapshot back: read it whole, fill a database beside the live one, check it, swap the two names
+// while the service is down. Refuses to touch the live database before everything else has worked, and to
+// drop anything that it did not make itself.
 #pragma once
 
 #include <chrono>
@@ -21,14 +21,14 @@
 namespace tmb::restore {
 
 struct Options {
-  std::string as_database;  // stop before the swap and leave the loaded database under this name
-  bool in_place = false;    // one transaction in the live database, for roles that may not create databases
-  bool dry_run = false;     // say what would be done; touch nothing
+  std::string as_database;   // stop before the swap and leave the loaded database under this name
+  bool in_place = false;     // one transaction in the live database, for roles that may not create databases
+  bool dry_run = false;      // say what would be done; touch nothing
   bool allow_newer = false;  // load a database that was migrated further than the live one
-  bool no_service = false;  // nothing is stopped or started
-  bool no_health = false;   // do not wait for the service's answer after the swap
-  unsigned jobs = 0;        // workers, 0: one per processor
-  std::string pg_bin_dir;   // where to look for pg_restore; empty: the usual places
+  bool no_service = false;   // nothing is stopped or started
+  bool no_health = false;    // do not wait for the service's answer after the swap
+  unsigned jobs = 0;         // workers, 0: one per processor
+  std::string pg_bin_dir;    // where to look for pg_restore; empty: the usual places
   std::vector<std::string> units;
   std::vector<std::string> keep_stopped;  // of `units`, those that stay down
   std::string health_url;                 // empty: not asked
@@ -74,9 +74,9 @@ struct TableDifference {
 };
 
 struct Outcome {
-  std::string operation;      // restore, as-database, in-place, dry-run, rollback, abort, drop-kept
-  std::string snapshot;       // empty for rollback and abort
-  std::string live_database;  // what carries the live data now; empty: there is none
+  std::string operation;        // restore, as-database, in-place, dry-run, rollback, abort, drop-kept
+  std::string snapshot;         // empty for rollback and abort
+  std::string live_database;    // what carries the live data now; empty: there is none
   std::string loaded_database;  // that the snapshot's rows are in; empty: none
   std::string kept_database;    // the old live database's new name; empty: there was none
   base::Time kept_until{};
@@ -90,9 +90,10 @@ struct Outcome {
   std::vector<std::string> lines;                 // what a person reads, in order
 };
 
-// Throws locked (a second restore), damaged, unsupported, not_found, cannot_connect, database, service, refused
-// and interrupted, all with the live database untouched and the service as it was; rolled_back when the new
-// data was live for a moment and the old is again; needs_person, with the commands to run, when even that failed.
+// Throws locked (a second restore), damaged, unsupported, not_found, cannot_connect, database, service,
+// refused and interrupted, all with the live database untouched and the service as it was; rolled_back when
+// the new data was live for a moment and the old is again; needs_person, with the commands to run, when even
+// that failed.
 Outcome run(const Options& options, const repository::BackupSource& source, const Adapters& adapters,
             report::Reporter& reporter, const std::stop_token& stop);
 

@@ -26,7 +26,8 @@ KeptDatabase newest_kept(Session& s) {
 void check_may_rename(Session& s, const catalog::DatabaseEntry& entry) {
   const catalog::Rights rights = catalog::read_rights(s.admin);
   if (rights.superuser || (rights.create_database && catalog::is_member_of(s.admin, entry.owner))) return;
-  throw Error(ExitCode::database, "the role " + printable(rights.role) + " may not rename the database " + printable(entry.name))
+  throw Error(ExitCode::database,
+              "the role " + printable(rights.role) + " may not rename the database " + printable(entry.name))
       .with_hint("run it as a superuser, or as the owner with CREATEDB");
 }
 
@@ -67,23 +68,27 @@ Outcome with_state(Session& s, const Work& work) {
 
 }  // namespace
 
-Outcome roll_back(const Options& options, const Adapters& adapters, report::Reporter& reporter, const std::stop_token& stop) {
+Outcome roll_back(const Options& options, const Adapters& adapters, report::Reporter& reporter,
+                  const std::stop_token& stop) {
   Session session = open_session(options, adapters, reporter, stop);
   return with_state(session, [&] {
     for (const std::string& line : clear_leftovers(session)) reporter.note(line);
     const KeptDatabase kept = newest_kept(session);
     const Journal journal = begin_journal(session, kept);
-    adapters.confirm("Swap " + printable(session.database) + " back to " + printable(kept.name) + ", kept since " +
-                     base::local_time(kept.since) + "?" +
-                     (journal.kept.empty() ? "" : " The present one is kept as " + printable(journal.kept) + "."));
+    adapters.confirm(
+        "Swap " + printable(session.database) + " back to " + printable(kept.name) + ", kept since " +
+        base::local_time(kept.since) + "?" +
+        (journal.kept.empty() ? "" : " The present one is kept as " + printable(journal.kept) + "."));
     Outcome out;
     out.operation = "rollback";
     out.live_database = session.database;
     out.down_seconds = Swap(session, journal).run();
     out.kept_database = journal.kept;
-    out.lines.push_back("swapped back: " + printable(session.database) + " holds the data of " + printable(kept.name) + " again" +
-                        (journal.kept.empty() ? "" : "; what was live is kept as " + printable(journal.kept)));
-    out.kept = list_kept(session, true);
+    out.kept_until = session.began + std::chrono::days(options.keep_old_days);
+    out.lines.push_back(
+        "swapped back: " + printable(session.database) + " holds the data of " + printable(kept.name) +
+        " again" + (journal.kept.empty() ? "" : "; what was live is kept as " + printable(journal.kept)));
+    out.kept = list_kept_at_end(session);
     return out;
   });
 }
@@ -96,7 +101,7 @@ Outcome abort_leftovers(const Options& options, const Adapters& adapters, report
     out.live_database = catalog::find_database(session.admin, session.database) ? session.database : "";
     out.lines = clear_leftovers(session);
     if (out.lines.empty()) out.lines.emplace_back("there is nothing to abort: no restore was interrupted");
-    out.kept = list_kept(session, true);
+    out.kept = list_kept_at_end(session);
     return out;
   });
 }
@@ -109,13 +114,15 @@ Outcome drop_kept(const Options& options, const Adapters& adapters, report::Repo
     out.live_database = session.database;
     for (const KeptDatabase& kept : list_kept(session, true)) {
       if (session.began - kept.since < std::chrono::days(options.keep_old_days)) continue;
-      adapters.confirm("Drop " + printable(kept.name) + " (" + report::byte_size(kept.bytes) + ", kept since " +
-                       base::local_time(kept.since) + ") for good?");
+      adapters.confirm("Drop " + printable(kept.name) + " (" + report::byte_size(kept.bytes) +
+                       ", kept since " + base::local_time(kept.since) + ") for good?");
       catalog::drop_database(session.admin, kept.name);
       out.lines.push_back("dropped " + printable(kept.name));
     }
-    if (out.lines.empty()) out.lines.push_back("no kept database is older than " + std::to_string(options.keep_old_days) + " days");
-    out.kept = list_kept(session, true);
+    if (out.lines.empty())
+      out.lines.push_back("no kept database is older than " + std::to_string(options.keep_old_days) +
+                          " days");
+    out.kept = list_kept_at_end(session);
     return out;
   });
 }

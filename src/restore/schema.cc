@@ -28,14 +28,15 @@ std::string without_extensions(const std::string& list) {
   std::string out;
   std::istringstream lines(list);
   for (std::string line; std::getline(lines, line);) {
-    const bool of_extension = line.find(" EXTENSION - ") != std::string::npos || line.find(" COMMENT - EXTENSION ") != std::string::npos;
+    const bool of_extension = line.find(" EXTENSION - ") != std::string::npos ||
+                              line.find(" COMMENT - EXTENSION ") != std::string::npos;
     if (!of_extension) out += line + "\n";
   }
   return out;
 }
 
-// The archive's header and trailer stand before the first and after the last entry: only there are whole lines dropped.
-// A function's body that holds such a line keeps it.
+// The archive's header and trailer stand before the first and after the last entry: only there are whole
+// lines dropped. A function's body that holds such a line keeps it.
 std::string without_psql_lines(const std::string& text, int server_version) {
   std::string out;
   out.reserve(text.size());
@@ -55,7 +56,8 @@ std::string without_psql_lines(const std::string& text, int server_version) {
 
 }  // namespace
 
-SchemaArchive::SchemaArchive(const std::string& content, postgres::Tools tools, const postgres::ConnectionSettings& settings)
+SchemaArchive::SchemaArchive(const std::string& content, postgres::Tools tools,
+                             const postgres::ConnectionSettings& settings)
     : tools_(std::move(tools)), file_(archive_file(content, settings)) {}
 
 void SchemaArchive::restore(Section section, const postgres::ConnectionSettings& settings, unsigned jobs,
@@ -66,13 +68,15 @@ void SchemaArchive::restore(Section section, const postgres::ConnectionSettings&
   postgres::run_tool(tools_, run, settings, sql_limit, stop);
 }
 
-std::string SchemaArchive::sql(Section section, const postgres::ConnectionSettings& settings, int server_version,
-                               bool with_extensions, const std::stop_token& stop) const {
+std::string SchemaArchive::sql(Section section, const postgres::ConnectionSettings& settings,
+                               int server_version, bool with_extensions, const std::stop_token& stop) const {
   postgres::ToolRun run{"pg_restore", {"--file=-", argument(section)}, "", false};
   base::UniqueFd list;
   if (!with_extensions) {
-    const postgres::ToolRun listing{"pg_restore", {"--list", argument(section), base::memory_file_path(file_)}, "", false};
-    list = archive_file(without_extensions(postgres::run_tool(tools_, listing, settings, sql_limit, stop)), settings);
+    const postgres::ToolRun listing{
+        "pg_restore", {"--list", argument(section), base::memory_file_path(file_)}, "", false};
+    list = archive_file(without_extensions(postgres::run_tool(tools_, listing, settings, sql_limit, stop)),
+                        settings);
     run.arguments.push_back("--use-list=" + base::memory_file_path(list));
   }
   run.arguments.push_back(base::memory_file_path(file_));

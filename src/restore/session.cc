@@ -37,7 +37,8 @@ base::FileLock lock_state(const base::Path& state_dir) {
   }
   auto lock = base::FileLock::try_acquire(path, 0, base::LockMode::exclusive);
   if (!lock) {
-    throw Error(ExitCode::locked, "another restore is running with the state folder " + base::printable(state_dir.string()))
+    throw Error(ExitCode::locked,
+                "another restore is running with the state folder " + base::printable(state_dir.string()))
         .with_hint("wait for it to end; its lock goes with it");
   }
   return std::move(*lock);
@@ -61,7 +62,8 @@ std::uint32_t hash_of(const std::string& text) {
 
 }  // namespace
 
-Connection open_admin(const postgres::ConnectionSettings& settings, const std::string& live, const std::stop_token& stop) {
+Connection open_admin(const postgres::ConnectionSettings& settings, const std::string& live,
+                      const std::stop_token& stop) {
   std::optional<Error> first;
   for (const char* name : {"postgres", "template1"}) {
     if (live == name) continue;
@@ -78,7 +80,8 @@ Connection open_admin(const postgres::ConnectionSettings& settings, const std::s
   throw *first;  // NOLINT(bugprone-unchecked-optional-access): one of the two names is tried
 }
 
-Connection reopen_admin(const postgres::ConnectionSettings& settings, const std::string& live, std::chrono::seconds patience) {
+Connection reopen_admin(const postgres::ConnectionSettings& settings, const std::string& live,
+                        std::chrono::seconds patience) {
   const auto deadline = std::chrono::steady_clock::now() + patience;
   for (;;) {
     try {
@@ -90,13 +93,15 @@ Connection reopen_admin(const postgres::ConnectionSettings& settings, const std:
   }
 }
 
-Session open_session(const Options& options, const Adapters& adapters, report::Reporter& reporter, const std::stop_token& stop) {
+Session open_session(const Options& options, const Adapters& adapters, report::Reporter& reporter,
+                     const std::stop_token& stop) {
   const base::Time now = adapters.clock.now();
   base::FileLock lock = lock_state(adapters.state_dir);
   base::remove_temporary_files(adapters.state_dir);
   std::string database = database_name(adapters.database, stop);
   if (database == "postgres" || database == "template0" || database == "template1") {
-    throw Error(ExitCode::refused, "the database " + database + " belongs to the server itself and is never replaced")
+    throw Error(ExitCode::refused,
+                "the database " + database + " belongs to the server itself and is never replaced")
         .with_hint("name TeslaMate's database with -d");
   }
   Connection admin = open_admin(adapters.database, database, stop);
@@ -109,11 +114,21 @@ Session open_session(const Options& options, const Adapters& adapters, report::R
       continue;
     }
     throw Error(ExitCode::locked, "another restore of " + base::printable(database) + " is running")
-        .with_hint("wait for it to end; it may have been started on another machine or with another state folder");
+        .with_hint(
+            "wait for it to end; it may have been started on another machine or with another state folder");
   }
   std::string system = catalog::read_server(admin).system_identifier;
-  return {options, adapters, reporter, stop, new_run_id(now), now, std::move(lock), JournalFile(adapters.state_dir),
-          std::move(database), std::move(admin), std::move(system)};
+  return {options,
+          adapters,
+          reporter,
+          stop,
+          new_run_id(now),
+          now,
+          std::move(lock),
+          JournalFile(adapters.state_dir),
+          std::move(database),
+          std::move(admin),
+          std::move(system)};
 }
 
 void remove_dead_staging(Session& session) {
@@ -123,8 +138,8 @@ void remove_dead_staging(Session& session) {
     // The run that fills it holds this lock for as long as it lives.
     if (!catalog::try_session_lock(session.admin, catalog::staging_lock, entry.oid)) continue;
     catalog::drop_database(session.admin, entry.name);
-    session.reporter.note("removed " + base::printable(entry.name) + ", left half-filled by a restore that died (" +
-                          base::printable(marker->run) + ")");
+    session.reporter.note("removed " + base::printable(entry.name) +
+                          ", left half-filled by a restore that died (" + base::printable(marker->run) + ")");
   }
 }
 
@@ -133,13 +148,25 @@ std::vector<KeptDatabase> list_kept(Session& session, bool with_rejected) {
   for (const catalog::DatabaseEntry& entry : catalog::read_databases(session.admin)) {
     const std::optional<Marker> marker = parse_marker(entry.comment);
     if (!marker || marker->database != session.database) continue;
-    if (marker->kind == Marker::Kind::staging || (marker->kind == Marker::Kind::rejected && !with_rejected)) continue;
-    out.push_back({entry.name, entry.oid, catalog::database_bytes(session.admin, entry.oid), marker->since, marker->snapshot});
+    if (marker->kind == Marker::Kind::staging || (marker->kind == Marker::Kind::rejected && !with_rejected))
+      continue;
+    out.push_back({entry.name, entry.oid, catalog::database_bytes(session.admin, entry.oid), marker->since,
+                   marker->snapshot});
   }
   std::sort(out.begin(), out.end(), [](const KeptDatabase& a, const KeptDatabase& b) {
     return a.since != b.since ? a.since > b.since : a.oid > b.oid;
   });
   return out;
+}
+
+std::vector<KeptDatabase> list_kept_at_end(Session& session) {
+  try {
+    session.admin = reopen_admin(session.settings(), session.database, std::chrono::seconds(10));
+    return list_kept(session, true);
+  } catch (const Error& error) {
+    session.reporter.warning("the kept databases cannot be listed: " + error.message());
+    return {};
+  }
 }
 
 std::string untouched_state(const Session& session) {

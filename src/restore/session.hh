@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What every operation of this folder begins with: the one restore at a time, a session beside the live database,
-// and nothing left unfinished by a run that died. Private to restore/.
+// What every operation of this folder begins with: the one restore at a time, a session beside the live
+// database, and nothing left unfinished by a run that died. Private to restore/.
 #pragma once
 
 #include <optional>
@@ -20,11 +20,11 @@ struct Session {
   const Adapters& adapters;
   report::Reporter& reporter;
   std::stop_token stop;
-  std::string run;        // id of this run
+  std::string run;  // id of this run
   base::Time began;
-  base::FileLock lock;    // of the state folder
+  base::FileLock lock;  // of the state folder
   JournalFile journal;
-  std::string database;   // the name of the live database
+  std::string database;  // the name of the live database
   // In a database that is neither the live nor the staging one.
   postgres::Connection admin;
   std::string system_identifier;
@@ -49,6 +49,11 @@ void remove_dead_staging(Session& session);
 
 // Kept and rejected databases of the live one, newest first.
 std::vector<KeptDatabase> list_kept(Session& session, bool with_rejected);
+
+// The same for what is told at the end, through a session of its own: the work is done by then, and neither a
+// signal that came meanwhile nor a lost connection may make it look undone. Empty, with a warning, when it
+// cannot be read.
+std::vector<KeptDatabase> list_kept_at_end(Session& session);
 
 // "state:" of an error while nothing has been changed yet.
 std::string untouched_state(const Session& session);

@@ -30,7 +30,8 @@ struct Task {
 std::vector<Task> tasks_of(const Manifest& manifest) {
   std::vector<const repository::TableData*> tables;
   for (const repository::TableData& table : manifest.tables) tables.push_back(&table);
-  std::stable_sort(tables.begin(), tables.end(), [](const auto* a, const auto* b) { return a->rows > b->rows; });
+  std::stable_sort(tables.begin(), tables.end(),
+                   [](const auto* a, const auto* b) { return a->rows > b->rows; });
   std::vector<Task> out;
   for (const repository::TableData* table : tables) {
     for (const repository::Chunk& chunk : table->chunks) {
@@ -51,8 +52,8 @@ void load_chunk(Connection& connection, const repository::BackupSource& source, 
     }
     const std::uint64_t stored = connection.finish_copy_in();
     if (stored != task.chunk->rows) {
-      throw Error(ExitCode::damaged, "the database stored " + std::to_string(stored) + " rows of a chunk that has " +
-                                         std::to_string(task.chunk->rows));
+      throw Error(ExitCode::damaged, "the database stored " + std::to_string(stored) +
+                                         " rows of a chunk that has " + std::to_string(task.chunk->rows));
     }
   } catch (Error& error) {
     error.with_context("loading the table " + printable(table.schema + "." + table.name));
@@ -60,7 +61,8 @@ void load_chunk(Connection& connection, const repository::BackupSource& source, 
   }
 }
 
-void load_rows(Session& s, const repository::BackupSource& source, const StagingDatabase& staging, unsigned jobs) {
+void load_rows(Session& s, const repository::BackupSource& source, const StagingDatabase& staging,
+               unsigned jobs) {
   const std::vector<Task> tasks = tasks_of(source.manifest());
   s.reporter.begin_phase("loading", staging.name(), source.manifest().rows(), report::Unit::rows);
   std::atomic<std::size_t> next{0};
@@ -79,7 +81,8 @@ void load_rows(Session& s, const repository::BackupSource& source, const Staging
   s.reporter.end_phase(report::counted(rows, "row", "rows"));
 }
 
-// A share of what memory the machine has left, when the server is on it: sorting in memory is what makes indexes fast.
+// A share of what memory the machine has left, when the server is on it: sorting in memory is what makes
+// indexes fast.
 std::uint64_t index_memory_mb(const postgres::ConnectionSettings& settings, unsigned jobs) {
   constexpr std::uint64_t least = 64;
   constexpr std::uint64_t most = 1024;
@@ -95,25 +98,30 @@ std::uint64_t index_memory_mb(const postgres::ConnectionSettings& settings, unsi
   return unknown;
 }
 
-void finish_schema(Session& s, const SchemaArchive& archive, const Target& t, const StagingDatabase& staging, unsigned jobs) {
+void finish_schema(Session& s, const SchemaArchive& archive, const Target& t, const StagingDatabase& staging,
+                   unsigned jobs) {
   s.reporter.begin_phase("indexing", staging.name(), 0, report::Unit::items);
   if (t.tool_connects) {
-    const std::string options = "-c synchronous_commit=off -c max_parallel_maintenance_workers=0 -c maintenance_work_mem=" +
-                                std::to_string(index_memory_mb(s.settings(), jobs)) + "MB";
+    const std::string options =
+        "-c synchronous_commit=off -c max_parallel_maintenance_workers=0 -c maintenance_work_mem=" +
+        std::to_string(index_memory_mb(s.settings(), jobs)) + "MB";
     archive.restore(Section::post_data, staging.settings(), jobs, options, s.stop);
   } else {
     Connection connection = Connection::open(staging.settings(), s.stop);
-    connection.execute(archive.sql(Section::post_data, staging.settings(), connection.server_version(), true, s.stop));
+    connection.execute(
+        archive.sql(Section::post_data, staging.settings(), connection.server_version(), true, s.stop));
   }
   s.reporter.end_phase("indexes and constraints are there");
 }
 
-void prepare_schema(Session& s, const SchemaArchive& archive, const Target& t, const StagingDatabase& staging) {
+void prepare_schema(Session& s, const SchemaArchive& archive, const Target& t,
+                    const StagingDatabase& staging) {
   if (t.tool_connects) {
     archive.restore(Section::pre_data, staging.settings(), 1, "-c synchronous_commit=off", s.stop);
   } else {
     Connection connection = Connection::open(staging.settings(), s.stop);
-    connection.execute(archive.sql(Section::pre_data, staging.settings(), connection.server_version(), true, s.stop));
+    connection.execute(
+        archive.sql(Section::pre_data, staging.settings(), connection.server_version(), true, s.stop));
   }
 }
 
@@ -160,7 +168,8 @@ void StagingDatabase::drop() noexcept {
   session_ = nullptr;
 }
 
-void load(Session& s, const repository::BackupSource& source, const Target& target, const StagingDatabase& staging) {
+void load(Session& s, const repository::BackupSource& source, const Target& target,
+          const StagingDatabase& staging) {
   const unsigned jobs = worker_count(s.options.jobs);
   repository::Workspace workspace;
   std::string content;

@@ -32,6 +32,7 @@ class StagingDatabase {
 };
 
 // Schema, rows with all workers, sequences, indexes and constraints, materialised views.
-void load(Session& session, const repository::BackupSource& source, const Target& target, const StagingDatabase& staging);
+void load(Session& session, const repository::BackupSource& source, const Target& target,
+          const StagingDatabase& staging);
 
 }  // namespace tmb::restore

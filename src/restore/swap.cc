@@ -34,7 +34,8 @@ std::optional<std::string> comment_when_live(const Journal& j) {
 
 std::string list(const std::vector<catalog::SessionEntry>& sessions) {
   std::string out;
-  for (const catalog::SessionEntry& session : sessions) out += (out.empty() ? "" : ", ") + catalog::describe(session);
+  for (const catalog::SessionEntry& session : sessions)
+    out += (out.empty() ? "" : ", ") + catalog::describe(session);
   return out;
 }
 
@@ -47,12 +48,15 @@ Names where_names_stand(Connection& admin, const Journal& j) {
   if (new_name == j.live && (!had_live || old_name == j.kept)) return Names::swapped;
   // The staging database may be gone: an undo that was itself interrupted dropped it.
   const bool staging_waits = !new_name || new_name == j.staging;
-  if (staging_waits && (had_live ? old_name == j.live : !catalog::find_database(admin, j.live))) return Names::unswapped;
+  if (staging_waits && (had_live ? old_name == j.live : !catalog::find_database(admin, j.live)))
+    return Names::unswapped;
   return Names::unclear;
 }
 
 Swap::Swap(Session& session, Journal journal)
-    : session_(&session), journal_(std::move(journal)), units_(session.adapters.services, session.options, session.reporter) {}
+    : session_(&session),
+      journal_(std::move(journal)),
+      units_(session.adapters.services, session.options, session.reporter) {}
 
 double Swap::run() {
   try {
@@ -82,8 +86,9 @@ void rehearse_access(Session& s, const std::string& live, const std::string& sta
     differences = catalog::access_differences(s.admin, live, staging);
   }
   if (differences.empty()) return;
-  throw Error(ExitCode::database, "what " + printable(live) + " allows and sets cannot be given to the new database: " +
-                                      printable(differences.front()))
+  throw Error(ExitCode::database,
+              "what " + printable(live) +
+                  " allows and sets cannot be given to the new database: " + printable(differences.front()))
       .with_hint("run the restore as a superuser of PostgreSQL");
 }
 
@@ -114,7 +119,8 @@ void Swap::end_all_sessions() {
     const std::vector<catalog::SessionEntry> sessions = catalog::read_sessions(*admin_, oids);
     if (sessions.empty()) return;
     if (std::chrono::steady_clock::now() > deadline) {
-      throw Error(ExitCode::refused, "sessions of " + printable(journal_.live) + " do not end: " + list(sessions))
+      throw Error(ExitCode::refused,
+                  "sessions of " + printable(journal_.live) + " do not end: " + list(sessions))
           .with_hint("end them yourself, or run the restore as a superuser of PostgreSQL");
     }
     catalog::end_sessions(*admin_, sessions);
@@ -156,7 +162,8 @@ void Swap::exchange_names() {
 void Swap::bring_up() {
   write_step(Step::starting);
   units_.bring_up(journal_.units, Units::Data::restored);
-  if (down_since_) down_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - *down_since_).count();
+  if (down_since_)
+    down_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - *down_since_).count();
   units_.watch([&] { return live_database_answers(); });
 }
 
@@ -173,11 +180,21 @@ bool Swap::live_database_answers() {
 
 // From here on the restore has succeeded: what fails now is worth a warning, not a way back.
 void Swap::finish() {
-  try {
+  const auto open_kept = [&] {
     if (journal_.live_oid != 0) catalog::allow_connections(*admin_, journal_.kept, true);
+  };
+  try {
+    try {
+      open_kept();
+    } catch (const Error& error) {
+      if (error.code() != ExitCode::cannot_connect) throw;
+      // The server restarted while the service was watched.
+      admin_ = reopen_admin(session_->settings(), session_->database, server_patience);
+      open_kept();
+    }
   } catch (const Error& error) {
-    session_->reporter.warning("the kept database " + printable(journal_.kept) + " still allows no connections (" +
-                               error.message() + ")");
+    session_->reporter.warning("the kept database " + printable(journal_.kept) +
+                               " still allows no connections (" + error.message() + ")");
   }
   session_->journal.remove();
 }
@@ -211,7 +228,8 @@ void Swap::open_doors() {
 void Swap::put_back(const Error& cause, bool& was_live) {
   admin_ = reopen_admin(session_->settings(), session_->database, server_patience);
   const Names names = where_names_stand(*admin_, journal_);
-  if (names == Names::unclear) throw Error(ExitCode::needs_person, "the databases do not have the names they should have");
+  if (names == Names::unclear)
+    throw Error(ExitCode::needs_person, "the databases do not have the names they should have");
   was_live = names == Names::swapped || journal_.step == Step::undoing;
   if (names == Names::swapped) {
     session_->reporter.note("going back to the old database: " + cause.message());
@@ -229,24 +247,45 @@ void Swap::put_back(const Error& cause, bool& was_live) {
     }
   }
   open_doors();
-  units_.bring_up(journal_.units, Units::Data::present);
+  try {
+    units_.bring_up(journal_.units, Units::Data::present);
+  } catch (const Error& error) {
+    // A unit that is free and does not start on its own data either is for its owner to mend, not for
+    // --abort.
+    if (!units_.are_free(journal_.units)) throw;
+    left_down_ = error;
+  }
   session_->journal.remove();
+}
+
+// A server that restarts, or ends our session, on the way back is met again: every step of it may be done
+// twice.
+void Swap::put_back_for_certain(const Error& cause, bool& was_live) {
+  const auto deadline = std::chrono::steady_clock::now() + server_patience;
+  for (;;) {
+    try {
+      put_back(cause, was_live);
+      return;
+    } catch (const Error& second) {
+      const bool lost = second.code() == ExitCode::cannot_connect;
+      if (!lost || std::chrono::steady_clock::now() > deadline) give_up(cause, second);
+    }
+  }
 }
 
 void Swap::go_back(const Error& cause) {
   if (journal_.step == Step::staging) throw Error(cause);  // nothing had been done yet
   bool was_live = false;
-  try {
-    put_back(cause, was_live);
-  } catch (const Error& second) {
-    give_up(cause, second);
-  }
+  put_back_for_certain(cause, was_live);
   Error error = cause;
   if (was_live) error.with_code(ExitCode::rolled_back).with_context("the restore was taken back");
-  error.with_state(live_state() +
-                   (was_live && journal_.operation != "rollback"
-                        ? "; the restored data is beside it in " + printable(journal_.staging)
-                        : ""));
+  error.with_state(live_state() + (was_live && journal_.operation != "rollback"
+                                       ? "; the restored data is beside it in " + printable(journal_.staging)
+                                       : ""));
+  if (left_down_) error.with_hint(left_down_->hint());
+  if (error.hint().empty() && !journal_.units.empty()) {
+    error.with_hint("see why: journalctl -u " + printable(journal_.units.front().name) + " -n 50");
+  }
   throw error;
 }
 
@@ -263,7 +302,9 @@ std::string Swap::live_state() const {
   }
   return (journal_.live_oid == 0 ? "there is no database " + printable(journal_.live) + ", as before"
                                  : printable(journal_.live) + " holds the data from before") +
-         (running.empty() ? "" : "; " + running + " runs on it again");
+         (left_down_        ? "; but " + left_down_->message()
+          : running.empty() ? ""
+                            : "; " + running + " runs on it again");
 }
 
 std::string Swap::manual_steps(Names names) const {
@@ -278,8 +319,8 @@ std::string Swap::manual_steps(Names names) const {
   }
   if (j.live_oid != 0) out += "\n    ALTER DATABASE " + quoted(j.live) + " ALLOW_CONNECTIONS true;";
   for (const UnitRecord& unit : j.units) {
-    out += "\n  rm -f /run/systemd/system/" + printable(unit.name) + ".d/*teslamate-backup*; systemctl daemon-reload; systemctl start " +
-           printable(unit.name);
+    out += "\n  rm -f /run/systemd/system/" + printable(unit.name) +
+           ".d/*teslamate-backup*; systemctl daemon-reload; systemctl start " + printable(unit.name);
   }
   return out;
 }
@@ -287,15 +328,21 @@ std::string Swap::manual_steps(Names names) const {
 void Swap::give_up(const Error& cause, const Error& second) {
   Names names = Names::unclear;
   try {
-    if (admin_) names = where_names_stand(*admin_, journal_);
-  } catch (const Error&) {  // NOLINT(bugprone-empty-catch): the server does not answer; the advice says what is not known
+    admin_ = reopen_admin(session_->settings(), session_->database, 5s);
+    names = where_names_stand(*admin_, journal_);
+  } catch (const Error&) {  // NOLINT(bugprone-empty-catch): the server does not answer; the advice says what
+                            // is not known
   }
-  const std::string where = names == Names::unswapped ? printable(journal_.live) + " holds the data from before"
-                            : names == Names::swapped ? printable(journal_.live) + " holds the restored data, the old is in " + printable(journal_.kept)
-                                                      : "the server does not tell which database has which name";
-  throw Error(ExitCode::needs_person, "the restore failed (" + cause.message() + "), and so did going back: " + second.message())
+  const std::string where =
+      names == Names::unswapped ? printable(journal_.live) + " holds the data from before"
+      : names == Names::swapped
+          ? printable(journal_.live) + " holds the restored data, the old is in " + printable(journal_.kept)
+          : "the server does not tell which database has which name";
+  throw Error(ExitCode::needs_person,
+              "the restore failed (" + cause.message() + "), and so did going back: " + second.message())
       .with_state(where + "; the service may be stopped; nothing was dropped")
-      .with_hint("once the server and systemd answer again: teslamate-restore --abort; or by hand:" + manual_steps(names));
+      .with_hint("once the server and systemd answer again: teslamate-restore --abort; or by hand:" +
+                 manual_steps(names));
 }
 
 std::string Swap::recover() {
@@ -319,11 +366,8 @@ std::string Swap::recover() {
   }
   bool was_live = false;
   const Error interrupted(ExitCode::interrupted, "an earlier run was interrupted");
-  try {
-    put_back(interrupted, was_live);
-  } catch (const Error& second) {
-    give_up(interrupted, second);
-  }
+  put_back_for_certain(interrupted, was_live);
+  if (left_down_) throw Error(*left_down_).with_state("the interrupted restore was undone: " + live_state());
   return "undid the restore that had been interrupted: " + live_state();
 }
 

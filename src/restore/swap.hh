@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The one moment in which something is at stake: the service goes down, two databases change names in one
-// transaction, the service comes up. Every step is in the journal before it is taken; whatever fails, the old database
-// is put back. Not interruptible. Private to restore/.
+// transaction, the service comes up. Every step is in the journal before it is taken; whatever fails, the old
+// database is put back. Not interruptible. Private to restore/.
 #pragma once
 
 #include <optional>
 #include <string>
 
+#include "base/error.hh"
 #include "postgres/connection.hh"
 #include "restore/journal.hh"
 #include "restore/session.hh"
@@ -18,7 +19,8 @@ namespace tmb::restore {
 enum class Names { unswapped, swapped, unclear };
 Names where_names_stand(postgres::Connection& admin, const Journal& journal);
 
-// Gives `staging` the grants and settings of `live` while nothing is at stake yet, and compares. Throws database.
+// Gives `staging` the grants and settings of `live` while nothing is at stake yet, and compares. Throws
+// database.
 void rehearse_access(Session& session, const std::string& live, const std::string& staging);
 
 class Swap {
@@ -26,8 +28,9 @@ class Swap {
   // `journal` holds names, OIDs and units; its step is set here.
   Swap(Session& session, Journal journal);
 
-  // All of it. Returns the seconds of the outage. Throws the first error with the old database live again, as it
-  // was: the error's own code before the names were swapped, rolled_back after; needs_person when that failed.
+  // All of it. Returns the seconds of the outage. Throws the first error with the old database live again, as
+  // it was: the error's own code before the names were swapped, rolled_back after; needs_person when that
+  // failed.
   double run();
 
   // For a run that died: finishes what was swapped, undoes what was not. Returns what it did, for a person.
@@ -48,6 +51,7 @@ class Swap {
   void open_doors();
   [[noreturn]] void go_back(const base::Error& cause);
   void put_back(const base::Error& cause, bool& was_live);
+  void put_back_for_certain(const base::Error& cause, bool& was_live);
   [[noreturn]] void give_up(const base::Error& cause, const base::Error& second);
   bool live_database_answers();
   std::string manual_steps(Names names) const;
@@ -60,6 +64,7 @@ class Swap {
   std::optional<postgres::Connection> admin_;  // without a stop token: it is never cancelled
   std::optional<std::chrono::steady_clock::time_point> down_since_;
   double down_seconds_ = 0;
+  std::optional<base::Error> left_down_;  // why a unit did not come up on the old data either
 };
 
 }  // namespace tmb::restore

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "restore/units.hh"
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <ranges>
@@ -24,17 +25,20 @@ constexpr auto look_interval = 100ms;
 // Follows one unit from its start: any restart, or an end of being active, shows.
 class Watch {
  public:
-  explicit Watch(const service::UnitState& first) : restarts_(first.restarts), invocation_(first.invocation_id) {}
+  explicit Watch(const service::UnitState& first)
+      : restarts_(first.restarts), invocation_(first.invocation_id) {}
 
   // Throws as soon as the unit has failed. True while it is active.
   bool is_active(const std::string& unit, const service::UnitState& now) {
-    if (now.restarts > restarts_ || (!invocation_.empty() && now.invocation_id != invocation_)) {
-      throw Error(ExitCode::service, printable(unit) + " started and ended again (" + printable(now.result) + "): it does not "
-                                     "run on the restored database");
+    if (now.restarts > restarts_ || now.sub_state == "auto-restart" ||
+        (!invocation_.empty() && now.invocation_id != invocation_)) {
+      throw Error(ExitCode::service, printable(unit) + " started and ended again (" + printable(now.result) +
+                                         "): it does not "
+                                         "run on the restored database");
     }
-    if (now.active_state == "failed" || now.active_state == "inactive" || now.sub_state == "auto-restart") {
-      throw Error(ExitCode::service, printable(unit) + " is " + printable(now.active_state) + " after its start (" +
-                                         printable(now.result) + ")");
+    if (now.active_state == "failed" || now.active_state == "inactive") {
+      throw Error(ExitCode::service, printable(unit) + " is " + printable(now.active_state) +
+                                         " after its start (" + printable(now.result) + ")");
     }
     return now.active_state == "active" || now.active_state == "reloading";
   }
@@ -52,7 +56,8 @@ void Units::look(std::vector<UnitRecord>& units) {
     unit.was_active = control_ != nullptr && control_->state(unit.name).is_wanted();
     any = any || unit.was_active;
   }
-  answered_before_ = any && !options_->health_url.empty() && http::probe(options_->health_url, probe_timeout).is_success();
+  answered_before_ =
+      any && !options_->health_url.empty() && http::probe(options_->health_url, probe_timeout).is_success();
 }
 
 void Units::take_down(const std::vector<UnitRecord>& units) {
@@ -71,6 +76,16 @@ void Units::confirm_down(const std::vector<UnitRecord>& units) {
     if (!control_->state(unit.name).is_down()) {
       throw Error(ExitCode::service, printable(unit.name) + " came back while it was to be down");
     }
+  }
+}
+
+bool Units::are_free(const std::vector<UnitRecord>& units) {
+  if (control_ == nullptr) return true;
+  try {
+    return std::ranges::none_of(units,
+                                [&](const UnitRecord& unit) { return control_->state(unit.name).held; });
+  } catch (const Error&) {
+    return false;
   }
 }
 
@@ -133,11 +148,12 @@ void Units::watch(const std::function<bool()>& database_answers) {
         ask = false;
         continue;
       }
-      throw Error(ExitCode::service, ask ? options_->health_url + " did not answer within " +
-                                               std::to_string(options_->health_timeout.count()) + " s: " +
-                                               (answer.status != 0 ? "status " + std::to_string(answer.status) : answer.error)
-                                         : "the service did not come up within " +
-                                               std::to_string(options_->health_timeout.count()) + " s");
+      throw Error(ExitCode::service,
+                  ask ? options_->health_url + " did not answer within " +
+                            std::to_string(options_->health_timeout.count()) + " s: " +
+                            (answer.status != 0 ? "status " + std::to_string(answer.status) : answer.error)
+                      : "the service did not come up within " +
+                            std::to_string(options_->health_timeout.count()) + " s");
     }
     std::this_thread::sleep_for(look_interval);
   }

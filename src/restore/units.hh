@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The service around a swap: taken down so that it stays down, brought up as it was, watched. Private to restore/.
+// The service around a swap: taken down so that it stays down, brought up as it was, watched. Private to
+// restore/.
 #pragma once
 
 #include <chrono>
@@ -27,14 +28,17 @@ class Units {
   void take_down(const std::vector<UnitRecord>& units);
   // Throws service unless every unit is down at this moment.
   void confirm_down(const std::vector<UnitRecord>& units);
-  // Releases all and starts, in reverse order, those that ran before. A unit that is to stay down until its owner
-  // trusts the new data has no reason to be away from the old. Goes through all before it throws the first error.
+  // Whether none is held any more; false also where systemd does not say.
+  bool are_free(const std::vector<UnitRecord>& units);
+  // Releases all and starts, in reverse order, those that ran before. A unit that is to stay down until its
+  // owner trusts the new data has no reason to be away from the old. Goes through all before it throws the
+  // first error.
   enum class Data { present, restored };
   void bring_up(const std::vector<UnitRecord>& units, Data data);
 
-  // Returns once the units that bring_up started have been active without a restart for the settle time, the health address answers
-  // and `database_answers` returned true. Throws service when that does not come to pass in time. An address
-  // that did not answer before the restore either is a warning only.
+  // Returns once the units that bring_up started have been active without a restart for the settle time, the
+  // health address answers and `database_answers` returned true. Throws service when that does not come to
+  // pass in time. An address that did not answer before the restore either is a warning only.
   void watch(const std::function<bool()>& database_answers);
 
  private:

@@ -23,7 +23,8 @@ struct Item {
   const repository::TableData* table;  // null: the schema
 };
 
-// Each object once, however many tables name it; the longest first, so that no worker is left with one at the end.
+// Each object once, however many tables name it; the longest first, so that no worker is left with one at the
+// end.
 std::vector<Item> distinct_objects(const repository::Manifest& manifest) {
   std::vector<Item> out{{ObjectType::schema, &manifest.schema, nullptr}};
   std::set<std::string> seen;
@@ -34,7 +35,8 @@ std::vector<Item> distinct_objects(const repository::Manifest& manifest) {
       }
     }
   }
-  std::stable_sort(out.begin(), out.end(), [](const Item& a, const Item& b) { return a.ref->plain_bytes > b.ref->plain_bytes; });
+  std::stable_sort(out.begin(), out.end(),
+                   [](const Item& a, const Item& b) { return a.ref->plain_bytes > b.ref->plain_bytes; });
   return out;
 }
 
@@ -60,7 +62,8 @@ void read_everything(const repository::BackupSource& source, unsigned jobs, repo
       } catch (base::Error& error) {
         error.with_context(item.table == nullptr
                                ? "the schema of " + source.describe()
-                               : "rows of " + base::printable(item.table->schema + "." + item.table->name) + " in " + source.describe());
+                               : "rows of " + base::printable(item.table->schema + "." + item.table->name) +
+                                     " in " + source.describe());
         throw;
       }
       reporter.progress(done += content.size());

@@ -14,7 +14,8 @@ unsigned worker_count(unsigned wanted) {
   return std::clamp(wanted == 0 ? std::thread::hardware_concurrency() : wanted, 1U, most);
 }
 
-void run_workers(unsigned count, const std::stop_token& stop, const std::function<void(const std::stop_token&)>& work) {
+void run_workers(unsigned count, const std::stop_token& stop,
+                 const std::function<void(const std::stop_token&)>& work) {
   std::stop_source inner;
   const std::stop_callback forward(stop, [&] { inner.request_stop(); });
   std::mutex mutex;

@@ -18,7 +18,8 @@ bool is_name_character(char c) {
 
 base::Error bad_name(std::string_view unit, std::string_view why) {
   return base::Error(base::ExitCode::service,
-                     "\"" + base::printable(unit) + "\" is not the name of a service: " + std::string(why));
+                     "\"" + base::printable(unit) + "\" is not the name of a service: " + std::string(why))
+      .with_hint("systemctl list-units --type=service --all shows the names");
 }
 
 }  // namespace

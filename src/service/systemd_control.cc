@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <limits>
+#include <thread>
 
 #include "base/error.hh"
 #include "service/bus.hh"
@@ -125,7 +126,7 @@ class SystemdControl::Impl {
   void wait_for_job(const std::string& unit, const std::string& job, Clock::time_point until,
                     const char* what, const std::stop_token& stop);
   std::string pending_job(const std::string& unit);
-  UnitState settle(const std::string& unit);
+  UnitState settle(const std::string& unit, Clock::time_point until, const std::stop_token& stop);
   std::vector<Process> processes(const std::string& unit);
   std::string unit_path(const std::string& unit);
   void keep_in_memory(const std::string& unit);
@@ -274,14 +275,18 @@ void SystemdControl::Impl::wait_for_job(const std::string& unit, const std::stri
   }
 }
 
-// The state once it is at rest: a stopped unit whose last processes are still leaving gets a moment.
-UnitState SystemdControl::Impl::settle(const std::string& unit) {
-  const auto until = Clock::now() + settle_time;
+// The state once it is at rest: a unit still on its way down gets until `until`, the last processes of one
+// that is down already get a moment.
+UnitState SystemdControl::Impl::settle(const std::string& unit, Clock::time_point until,
+                                       const std::stop_token& stop) {
+  std::optional<Clock::time_point> grace;
   for (;;) {
     UnitState seen = state(unit);
-    const bool stopped = seen.active_state == "inactive" || seen.active_state == "failed";
-    if (!stopped || seen.is_down() || Clock::now() >= until) return seen;
-    if (!bus_.process(settle_pause)) return state(unit);
+    if (seen.is_down() || seen.is_wanted() || stop.stop_requested()) return seen;
+    const auto now = Clock::now();
+    if (!grace && seen.active_state != "deactivating") grace = now + settle_time;
+    if (now >= grace.value_or(until)) return seen;
+    if (!bus_.process(settle_pause)) std::this_thread::sleep_for(settle_pause);
   }
 }
 
@@ -292,10 +297,15 @@ StopResult SystemdControl::Impl::stop(const std::string& unit, std::optional<sec
   if (stop.stop_requested())
     throw Error(ExitCode::interrupted, "interrupted before " + unit + " was stopped");
   const auto until = Clock::now() + time_limit(limit, before.stop_time);
-  const std::string job = queue_job(unit, "StopUnit", "stop");
-  wait_for_job(unit, job, until, "stop", stop);
-
-  const UnitState after = settle(unit);
+  UnitState after;
+  for (;;) {
+    const std::string job = queue_job(unit, "StopUnit", "stop");
+    wait_for_job(unit, job, until, "stop", stop);
+    after = settle(unit, until, stop);
+    // Somebody's start takes the place of a stop that is under way: then it is asked for again.
+    const bool replaced = !after.is_down() && bus_.job_result(job) == "canceled";
+    if (!replaced || stop.stop_requested() || Clock::now() >= until) break;
+  }
   if (!after.is_down()) {
     if (after.processes.empty() || after.is_wanted()) {
       throw Error(ExitCode::service, unit + " was stopped, but is not down: " + describe(after))

@@ -20,8 +20,9 @@ std::vector<Car> read_cars(postgres::Connection& connection) {
   FROM public.cars c LEFT JOIN d ON d.car_id = c.id LEFT JOIN p ON p.car_id = c.id ORDER BY c.id)");
   std::vector<Car> cars;
   for (int row = 0; row < rows.rows(); ++row) {
-    cars.push_back({rows.integer(row, 0), rows.string(row, 1), static_cast<std::uint64_t>(rows.integer(row, 2)),
-                    static_cast<std::uint64_t>(rows.integer(row, 3)), rows.string(row, 4), rows.string(row, 5)});
+    cars.push_back(
+        {rows.integer(row, 0), rows.string(row, 1), static_cast<std::uint64_t>(rows.integer(row, 2)),
+         static_cast<std::uint64_t>(rows.integer(row, 3)), rows.string(row, 4), rows.string(row, 5)});
   }
   return cars;
 }

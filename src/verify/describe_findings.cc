@@ -30,7 +30,8 @@ void add_snapshots(const Report& report, std::vector<std::string>& lines) {
   report::Table table({{"snapshot"}, {"state"}, {"rows", report::Align::right}, {""}});
   for (const SnapshotReport& snapshot : report.snapshots) {
     table.add_row({snapshot.id, snapshot.complete ? "complete" : "DAMAGED",
-                   snapshot.manifest_readable ? grouped(snapshot.rows) : "?", snapshot.complete ? "" : lost(snapshot)});
+                   snapshot.manifest_readable ? grouped(snapshot.rows) : "?",
+                   snapshot.complete ? "" : lost(snapshot)});
   }
   if (table.empty()) return;
   for (std::string& line : table.lines()) lines.push_back(std::move(line));
@@ -40,7 +41,8 @@ void add_damage(const Report& report, std::vector<std::string>& lines) {
   std::size_t shown = 0;
   for (const Damage& damage : report.damage) {
     if (++shown > most_lines) {
-      lines.push_back("… and " + counted(report.damage.size() - most_lines, "more", "more") + " (--json names all)");
+      lines.push_back("… and " + counted(report.damage.size() - most_lines, "more", "more") +
+                      " (--json names all)");
       return;
     }
     lines.push_back(damage.file + ": " + damage.why);
@@ -54,11 +56,12 @@ std::vector<std::string> describe(const Report& report, const Options& options) 
   add_snapshots(report, lines);
   add_damage(report, lines);
   lines.push_back(grouped(report.complete_snapshots()) + " of " +
-                  counted(report.snapshots.size(), "snapshot", "snapshots") + " complete: " +
-                  counted(report.objects, "object", "objects") + ", " + byte_size(report.stored_bytes) + " stored, " +
-                  byte_size(report.plain_bytes) +
-                  (options.read_data ? " of content, every byte read and hashed"
-                                     : " of content; lengths and headers were checked (--read-data reads every byte)"));
+                  counted(report.snapshots.size(), "snapshot", "snapshots") +
+                  " complete: " + counted(report.objects, "object", "objects") + ", " +
+                  byte_size(report.stored_bytes) + " stored, " + byte_size(report.plain_bytes) +
+                  (options.read_data
+                       ? " of content, every byte read and hashed"
+                       : " of content; lengths and headers were checked (--read-data reads every byte)"));
   return lines;
 }
 
@@ -81,16 +84,11 @@ report::Json to_json(const Report& report, const Options& options) {
   for (const Damage& one : report.damage) {
     damage.push_back({{"file", one.file}, {"code", static_cast<int>(one.code)}, {"why", one.why}});
   }
-  return {{"read_data", options.read_data},
-          {"intact", report.intact()},
-          {"snapshots", std::move(snapshots)},
-          {"damage", std::move(damage)},
-          {"objects", report.objects},
-          {"stored_bytes", report.stored_bytes},
-          {"plain_bytes", report.plain_bytes},
-          {"orphans", report.orphans},
-          {"orphan_bytes", report.orphan_bytes},
-          {"strays", report.strays}};
+  return {{"read_data", options.read_data},      {"intact", report.intact()},
+          {"snapshots", std::move(snapshots)},   {"damage", std::move(damage)},
+          {"objects", report.objects},           {"stored_bytes", report.stored_bytes},
+          {"plain_bytes", report.plain_bytes},   {"orphans", report.orphans},
+          {"orphan_bytes", report.orphan_bytes}, {"strays", report.strays}};
 }
 
 }  // namespace tmb::verify

@@ -33,15 +33,16 @@ void add_facts(const SnapshotUsage& snapshot, base::Time now, std::vector<std::s
   };
   add("snapshot", m.id);
   add("tag", m.tag);
-  add("taken", base::local_time(m.time) + " (" + base::iso_utc(m.time) + ", " + age(m.time, now) + " ago) in " +
-                   report::duration(m.seconds));
+  add("taken", base::local_time(m.time) + " (" + base::iso_utc(m.time) + ", " + age(m.time, now) +
+                   " ago) in " + report::duration(m.seconds));
   add("before it", m.parent);
   add("database", m.database.name + " of " + m.database.owner + " on " + m.host + ", read as " + m.role);
   add("encoding", m.database.encoding + ", collation " + m.database.collate);
   add("server", "PostgreSQL " + m.server_version);
   add("schema", m.migration_version);
   std::string extensions;
-  for (const auto& e : m.extensions) extensions += (extensions.empty() ? "" : ", ") + e.name + " " + e.version;
+  for (const auto& e : m.extensions)
+    extensions += (extensions.empty() ? "" : ", ") + e.name + " " + e.version;
   add("extensions", extensions);
   add("written by", "teslamate-backup " + m.tool_version + ", pg_dump " + m.dump_tool_version);
   add("origin", "system " + m.origin.system_identifier + ", timeline " + m.origin.timeline + ", database " +
@@ -63,13 +64,15 @@ report::Table tables_of(const repository::Manifest& manifest) {
   for (const auto& table : manifest.tables) {
     std::uint64_t bytes = 0;
     for (const auto& chunk : table.chunks) bytes += chunk.plain_bytes();
-    out.add_row({table.schema + "." + table.name, grouped(table.rows), grouped(table.chunks.size()), byte_size(bytes)});
+    out.add_row({table.schema + "." + table.name, grouped(table.rows), grouped(table.chunks.size()),
+                 byte_size(bytes)});
   }
   return out;
 }
 
 report::Table cars_of(const repository::Manifest& manifest) {
-  report::Table out({{"car"}, {"name"}, {"drives", Align::right}, {"charges", Align::right}, {"from"}, {"to"}});
+  report::Table out(
+      {{"car"}, {"name"}, {"drives", Align::right}, {"charges", Align::right}, {"from"}, {"to"}});
   for (const auto& car : manifest.cars) {
     out.add_row({std::to_string(car.id), car.name, grouped(car.drives), grouped(car.charges), car.first_date,
                  car.last_date});
@@ -80,7 +83,8 @@ report::Table cars_of(const repository::Manifest& manifest) {
 report::Table sequences_of(const repository::Manifest& manifest) {
   report::Table out({{"sequence"}, {"last value", Align::right}, {""}});
   for (const auto& sequence : manifest.sequences) {
-    out.add_row({sequence.schema + "." + sequence.name, sequence.last_value, sequence.is_called ? "" : "not used yet"});
+    out.add_row({sequence.schema + "." + sequence.name, sequence.last_value,
+                 sequence.is_called ? "" : "not used yet"});
   }
   return out;
 }
@@ -109,15 +113,22 @@ Json summary(const SnapshotUsage& snapshot) {
 }  // namespace
 
 std::vector<std::string> describe_list(const std::vector<SnapshotUsage>& snapshots, base::Time now) {
-  report::Table table({{"snapshot"}, {"taken"}, {"age", Align::right}, {"rows", Align::right}, {"stored", Align::right},
-                       {"new", Align::right}, {"only here", Align::right}, {"tag"}});
+  report::Table table({{"snapshot"},
+                       {"taken"},
+                       {"age", Align::right},
+                       {"rows", Align::right},
+                       {"stored", Align::right},
+                       {"new", Align::right},
+                       {"only here", Align::right},
+                       {"tag"}});
   for (const SnapshotUsage& s : snapshots) {
     if (!s.manifest) {
       table.add_row({s.id, "DAMAGED", "?", "?", "?", "?", "?"});
       continue;
     }
-    table.add_row({s.id, base::local_time(s.manifest->time), age(s.manifest->time, now), grouped(s.manifest->rows()),
-                   byte_size(s.stored_bytes), byte_size(s.new_bytes), byte_size(s.own_bytes), s.manifest->tag});
+    table.add_row({s.id, base::local_time(s.manifest->time), age(s.manifest->time, now),
+                   grouped(s.manifest->rows()), byte_size(s.stored_bytes), byte_size(s.new_bytes),
+                   byte_size(s.own_bytes), s.manifest->tag});
   }
   return table.lines();
 }
@@ -156,17 +167,25 @@ Json snapshot_to_json(const SnapshotUsage& snapshot) {
   for (const auto& table : m.tables) {
     std::uint64_t bytes = 0;
     for (const auto& chunk : table.chunks) bytes += chunk.plain_bytes();
-    tables.push_back({{"schema", table.schema}, {"name", table.name}, {"rows", table.rows},
-                      {"chunks", table.chunks.size()}, {"plain_bytes", bytes}});
+    tables.push_back({{"schema", table.schema},
+                      {"name", table.name},
+                      {"rows", table.rows},
+                      {"chunks", table.chunks.size()},
+                      {"plain_bytes", bytes}});
   }
   Json& sequences = out["sequences"] = Json::array();
   for (const auto& s : m.sequences) {
-    sequences.push_back({{"schema", s.schema}, {"name", s.name}, {"last_value", s.last_value}, {"is_called", s.is_called}});
+    sequences.push_back(
+        {{"schema", s.schema}, {"name", s.name}, {"last_value", s.last_value}, {"is_called", s.is_called}});
   }
   Json& cars = out["cars"] = Json::array();
   for (const auto& c : m.cars) {
-    cars.push_back({{"id", c.id}, {"name", c.name}, {"drives", c.drives}, {"charges", c.charges},
-                    {"first_date", c.first_date}, {"last_date", c.last_date}});
+    cars.push_back({{"id", c.id},
+                    {"name", c.name},
+                    {"drives", c.drives},
+                    {"charges", c.charges},
+                    {"first_date", c.first_date},
+                    {"last_date", c.last_date}});
   }
   return out;
 }

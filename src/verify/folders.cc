@@ -22,9 +22,8 @@ void for_each_entry(const base::Path& folder, Visit&& visit) {
 }
 
 bool is_hex(const std::string& text, std::size_t digits) {
-  return text.size() == digits && std::ranges::all_of(text, [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-         });
+  return text.size() == digits &&
+         std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 bool is_regular(const fs::directory_entry& entry) {
@@ -69,7 +68,8 @@ Folders list_folders(const base::Path& repository) {
   });
   for_each_entry(repository / "snapshots", [&](const fs::directory_entry& entry) {
     const std::string name = entry.path().filename().string();
-    const bool ours = entry.path().extension() == ".json" && repository::is_snapshot_id(entry.path().stem().string());
+    const bool ours =
+        entry.path().extension() == ".json" && repository::is_snapshot_id(entry.path().stem().string());
     if (!ours && !is_temporary(name)) out.strays.push_back("snapshots/" + name);
   });
   std::ranges::sort(out.strays);

@@ -37,8 +37,9 @@ class Checker {
     work_in_parallel();
     if (failure_) std::rethrow_exception(failure_);
     if (stop_.stop_requested()) {
-      throw Error(ExitCode::interrupted, "interrupted after " + report::counted(done_objects_, "object", "objects") +
-                                             " of " + report::grouped(queue_.size()));
+      throw Error(ExitCode::interrupted, "interrupted after " +
+                                             report::counted(done_objects_, "object", "objects") + " of " +
+                                             report::grouped(queue_.size()));
     }
     reporter_.end_phase(bytes ? report::byte_size(total_) : report::counted(total_, "object", "objects"));
   }
@@ -46,7 +47,9 @@ class Checker {
  private:
   using Entry = std::pair<const NamedObject, ObjectState>;
 
-  std::uint64_t cost_of(const NamedObject& object) const { return options_.read_data ? object.ref.plain_bytes : 1; }
+  std::uint64_t cost_of(const NamedObject& object) const {
+    return options_.read_data ? object.ref.plain_bytes : 1;
+  }
 
   void work_in_parallel() {
     const unsigned processors = std::max(1U, std::thread::hardware_concurrency());
@@ -81,7 +84,8 @@ class Checker {
       entry.second.damage = Damage{code, file_of(repository_, object.ref), std::move(why)};
     };
     if (!options_.read_data) {
-      if (!repository_.objects().looks_intact(object.ref)) damaged(ExitCode::damaged, "missing, cut off or not an object");
+      if (!repository_.objects().looks_intact(object.ref))
+        damaged(ExitCode::damaged, "missing, cut off or not an object");
       return;
     }
     try {

@@ -16,9 +16,9 @@ struct SnapshotUsage {
   std::string id;
   std::optional<repository::Manifest> manifest;  // nullopt: damaged
   std::string damage;                            // why there is no manifest
-  std::uint64_t stored_bytes = 0;  // of all its objects
-  std::uint64_t new_bytes = 0;     // of those that no older snapshot has
-  std::uint64_t own_bytes = 0;     // of those that no other snapshot has
+  std::uint64_t stored_bytes = 0;                // of all its objects
+  std::uint64_t new_bytes = 0;                   // of those that no older snapshot has
+  std::uint64_t own_bytes = 0;                   // of those that no other snapshot has
 };
 
 // All snapshots, oldest first. A damaged manifest is in the list, its bytes unknown.

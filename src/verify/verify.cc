@@ -145,7 +145,8 @@ Report verify(const repository::Repository& repository, const Options& options, 
       open_manifests(repository, all ? repository.snapshot_ids() : options.snapshots, report, stop);
   ObjectStates objects = named_objects(snapshots);
   check_objects(repository, objects, options, reporter, stop);
-  for (const OpenedSnapshot& snapshot : snapshots) report.snapshots.push_back(judge(snapshot, objects, report));
+  for (const OpenedSnapshot& snapshot : snapshots)
+    report.snapshots.push_back(judge(snapshot, objects, report));
   count_objects(objects, folders, all, report);
   std::ranges::sort(report.damage, {}, &Damage::file);
   return report;

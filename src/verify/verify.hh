@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Looks at a repository without changing it: are the snapshots complete, and with read_data, is every byte of them
-// what it was. Collects all damage instead of stopping at the first. Repairs nothing.
+// Looks at a repository without changing it: are the snapshots complete, and with read_data, is every byte of
+// them what it was. Collects all damage instead of stopping at the first. Repairs nothing.
 #pragma once
 
 #include <cstdint>
@@ -50,16 +50,16 @@ struct Report {
   std::uint64_t objects = 0;              // distinct ones that the snapshots name
   std::uint64_t stored_bytes = 0;         // of those
   std::uint64_t plain_bytes = 0;          // of those, decoded
-  std::uint64_t orphans = 0;              // objects that no snapshot names; counted only when all are verified
+  std::uint64_t orphans = 0;  // objects that no snapshot names; counted only when all are verified
   std::uint64_t orphan_bytes = 0;
-  std::vector<std::string> strays;        // files that do not belong into a repository
+  std::vector<std::string> strays;  // files that do not belong into a repository
 
   bool intact() const { return damage.empty(); }
   std::size_t complete_snapshots() const;
 };
 
-// Holds the reader's lock. Throws not_found for a snapshot that is not there, interrupted when asked to stop, locked,
-// and what opening folders throws; damage is in the report.
+// Holds the reader's lock. Throws not_found for a snapshot that is not there, interrupted when asked to stop,
+// locked, and what opening folders throws; damage is in the report.
 Report verify(const repository::Repository& repository, const Options& options, report::Reporter& reporter,
               const std::stop_token& stop);
 

@@ -109,6 +109,11 @@ def chunk_objects(chunk: list) -> list[tuple[str, int]]:
     return list(zip(chunk[3::2], chunk[4::2]))
 
 
+def snapshot_files(repository: pathlib.Path) -> list[pathlib.Path]:
+    """Those that are listed, oldest first: not the temporary ones, whose names begin with a dot."""
+    return sorted((repository / "snapshots").glob("[0-9]*.json"))
+
+
 def check_repository(repository: pathlib.Path, *, at_rest: bool = False, known: dict | None = None) -> list[str]:
     """Every listed snapshot has its checksum and whole objects; the ids of the snapshots, oldest first.
 
@@ -116,10 +121,8 @@ def check_repository(repository: pathlib.Path, *, at_rest: bool = False, known: 
     at_rest: no temporary file may be anywhere.
     """
     known = {} if known is None else known
-    if not (repository / "snapshots").exists():
-        return []
     ids = []
-    for path in sorted((repository / "snapshots").glob("*.json")):
+    for path in snapshot_files(repository):
         document = manifest(path)
         if document["id"] != path.stem:
             raise AssertionError(f"{path} holds snapshot {document['id']}")

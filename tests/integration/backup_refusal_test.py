@@ -215,6 +215,24 @@ class Locks(Case):
         backup(self.ws, "live")
         self.assertEqual([], differences(self.pg, self.ws, "live"))
 
+    def test_a_truncate_between_the_listing_and_the_lock_is_never_read_as_an_empty_table(self):
+        backup(self.ws, "live")
+        # Which of the main thread's messages to the server is the LOCK?
+        traced = assert_exit(self.ws.run_traced("teslamate-backup", *self.ws.target("live"), "--dry-run", trace="sendto",
+                                                strace_args=["-b", "execve", "-s", "300"]), 0)
+        sent = [line.split(None, 1) for line in traced.trace.splitlines() if "sendto(" in line]
+        mine = [text for thread, text in sent if thread == sent[0][0]]
+        number = next(i for i, text in enumerate(mine, 1) if "LOCK TABLE" in text)
+        wrap = ["strace", "-f", "-qq", "-b", "execve", "-o", "/dev/null", "-e", "trace=sendto", "-e",
+                f"inject=sendto:delay_enter=3000000:when={number}"]
+        run = self.ws.start("teslamate-backup", *self.ws.target("live"), wrap=wrap)
+        wait_for(lambda: self.pg.sql("live", "SELECT 1 FROM pg_stat_activity WHERE application_name = 'teslamate-backup' AND "
+                                     "state = 'idle in transaction' AND clock_timestamp() - state_change > interval '0.3 s'"),
+                 "it is about to lock", alive=run)
+        self.pg.sql("live", "TRUNCATE t", "INSERT INTO t VALUES (1, 'after the truncate')")
+        assert_exit(run.wait(), 0)
+        self.assertEqual([], differences(self.pg, self.ws, "live"))
+
     # Renaming an enum label or a schema takes no lock on the tables that use it, and what prints or names them
     # looks at the catalogs of the moment, not at those of the snapshot.
 
@@ -388,7 +406,7 @@ class Interrupted(Case):
         super().setUp()
         self.pg.script("live", LONG_ROWS)
         backup(self.ws, "live")
-        self.pg.sql("live", "UPDATE long SET v = reverse(v)")
+        self.pg.sql("live", "UPDATE long SET v = md5(random()::text) || v")
         self.before = tree_digest(self.ws.repository / "snapshots")
 
     def ended(self, result, *codes: int):
@@ -412,7 +430,7 @@ class Interrupted(Case):
                 self.copying()
                 os.kill(run.pid, number)
                 self.ended(run.go_on(), code)
-            self.pg.sql("live", "UPDATE long SET v = reverse(v)")
+            self.pg.sql("live", "UPDATE long SET v = md5(random()::text) || v")
             self.before = tree_digest(self.ws.repository / "snapshots")
 
     def test_a_signal_while_waiting_for_a_lock(self):
@@ -447,7 +465,7 @@ class Interrupted(Case):
                 self.copying()
                 self.pg.restart(mode)
                 self.ended(run.go_on(), 15, 16)
-            self.pg.sql("live", "UPDATE long SET v = reverse(v)")
+            self.pg.sql("live", "UPDATE long SET v = md5(random()::text) || v")
             self.before = tree_digest(self.ws.repository / "snapshots")
 
     def test_the_database_dropped_in_the_middle_of_copy(self):

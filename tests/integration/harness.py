@@ -838,7 +838,8 @@ def database_digest(cluster: Cluster, database: str, *, contents: bool = True, u
 
 def schema_text(cluster: Cluster, database: str) -> str:
     """pg_dump --schema-only without what differs between two runs or two databases alike."""
-    out = cluster.client("pg_dump", "--schema-only", database=database).stdout.decode("utf-8", "surrogateescape")
+    encoding = cluster.scalar(database, "SELECT getdatabaseencoding()")
+    out = cluster.client("pg_dump", "--schema-only", "--encoding", encoding, database=database).stdout.decode("utf-8", "surrogateescape")
     dropped = re.compile(r"^(\\restrict |\\unrestrict |-- Dumped (from|by) |SET transaction_timeout)")
     lines = [line for line in out.split("\n") if not dropped.match(line)]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"

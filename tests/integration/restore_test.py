@@ -11,7 +11,7 @@ LIVE = "teslamate"
 
 def setUpModule():
     global pg
-    pg = Cluster()
+    pg = Cluster(settings={"log_statement": "ddl"})
 
 
 def tearDownModule():
@@ -206,7 +206,9 @@ class RestoreTest(unittest.TestCase):
     def refused(self, code, *args, text=None, before=None):
         before = before or database_digest(pg, LIVE)
         oids = pg.sql("postgres", "SELECT oid, datname, shobj_description(oid, 'pg_database') FROM pg_database ORDER BY 1")
+        log = len(pg.log_text())
         result = assert_exit(self.ws.restore(LIVE, *args), code)
+        self.assertNotIn("CREATE DATABASE", pg.log_text()[log:], "it was refused too late")
         if text:
             self.assertIn(text, result.err)
         self.assertIn("state:", result.err)

@@ -30,7 +30,8 @@ std::jthread stop_on_interrupt(const std::shared_ptr<std::stop_source>& source) 
   action.sa_handler = [](int) { interrupted = 1; };
   sigaction(SIGINT, &action, nullptr);
   return std::jthread([source](const std::stop_token& ended) {
-    while (!ended.stop_requested() && interrupted == 0) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    while (!ended.stop_requested() && interrupted == 0)
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
     if (interrupted != 0) source->request_stop();
   });
 }

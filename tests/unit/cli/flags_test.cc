@@ -85,9 +85,9 @@ TEST_CASE("the help text names every flag once, its own first and the common one
   add_shared_flags(app, every_flag(), flags);
   const std::string text = help_text(app, every_flag());
   CHECK(text.starts_with("Usage: prog [OPTION]... [FILE...]\nDoes things.\n"));
-  for (const char* flag : {"--own", "-h, --host HOST", "-p, --port PORT", "-U, --username NAME", "-d, --dbname NAME",
-                           "-r, --repository DIR", "-j, --jobs N", "    --state-dir DIR", "    --unit NAME",
-                           "    --no-service", "    --json", "    --help", "    --yes"}) {
+  for (const char* flag : {"--own", "-h, --host HOST", "-p, --port PORT", "-U, --username NAME",
+                           "-d, --dbname NAME", "-r, --repository DIR", "-j, --jobs N", "    --state-dir DIR",
+                           "    --unit NAME", "    --no-service", "    --json", "    --help", "    --yes"}) {
     INFO(flag << "\n" << text);
     const std::size_t at = text.find(flag);
     CHECK(at != std::string::npos);

@@ -49,7 +49,9 @@ TEST_CASE("names that are no identifiers are dropped with their values") {
   CHECK(parse_environment_file("export A=1\n1A=1\nA-B=1\n=1\n\xC3\xA4=1\nA.B=1\n").empty());
 }
 
-TEST_CASE("a line without an equals sign is dropped") { CHECK(parse_environment_file("A\nB=1\n") == Assignments{{"B", "1"}}); }
+TEST_CASE("a line without an equals sign is dropped") {
+  CHECK(parse_environment_file("A\nB=1\n") == Assignments{{"B", "1"}});
+}
 
 TEST_CASE("quotes open a value, and again directly behind quotes") {
   CHECK(value("A=\"a\" b") == "ab");
@@ -67,7 +69,9 @@ TEST_CASE("between double quotes a backslash frees only quote, backslash, dollar
   CHECK(value(R"(A="a\nb\tc")") == R"(a\nb\tc)");
 }
 
-TEST_CASE("between single quotes a backslash is a backslash") { CHECK(value(R"(A='a\nb\\')") == R"(a\nb\\)"); }
+TEST_CASE("between single quotes a backslash is a backslash") {
+  CHECK(value(R"(A='a\nb\\')") == R"(a\nb\\)");
+}
 
 TEST_CASE("without quotes a backslash is dropped and frees what follows") {
   CHECK(value(R"(A=a\nb\\c\ )") == R"(anb\c )");

@@ -19,7 +19,8 @@ using tmb::test::Folder;
 
 namespace {
 
-std::filesystem::path write(const Folder& folder, const char* name, const std::string& text, mode_t mode = 0600) {
+std::filesystem::path write(const Folder& folder, const char* name, const std::string& text,
+                            mode_t mode = 0600) {
   const auto path = folder / name;
   std::ofstream(path) << text;
   ::chmod(path.c_str(), mode);
@@ -126,10 +127,11 @@ TEST_CASE("a password in the file is refused with the way to do it, and not repe
 }
 
 TEST_CASE("wrong types and values out of range are refused with key and line") {
-  for (const char* text : {"jobs = \"2\"", "jobs = -1", "jobs = 257", "database = 3", "[restore]\nunits = \"a\"",
-                           "[restore]\nunits = [1]", "[restore]\nunits = [\"\"]", "[restore]\nsettle = 1.5",
-                           "[database]\nport = 0", "[database]\nport = 65536", "[database]\nport = \"x\"",
-                           "[database]\nhost = 1", "[repository]\npath = \"relative\"", "[[database]]\nhost = \"x\""}) {
+  for (const char* text :
+       {"jobs = \"2\"", "jobs = -1", "jobs = 257", "database = 3", "[restore]\nunits = \"a\"",
+        "[restore]\nunits = [1]", "[restore]\nunits = [\"\"]", "[restore]\nsettle = 1.5",
+        "[database]\nport = 0", "[database]\nport = 65536", "[database]\nport = \"x\"",
+        "[database]\nhost = 1", "[repository]\npath = \"relative\"", "[[database]]\nhost = \"x\""}) {
     INFO(text);
     const Error error = toml_error(text);
     CHECK(error.code() == ExitCode::usage);
@@ -146,15 +148,19 @@ TEST_CASE("a file that is no TOML is refused with the line") {
 TEST_CASE("a named file must exist, by flag and by environment") {
   Folder folder;
   CHECK(error_of([&] { load(folder / "no.toml", {}); }).code() == ExitCode::local_io);
-  CHECK(error_of([&] { load(std::nullopt, {{"TESLAMATE_BACKUP_CONFIG", (folder / "no.toml").string()}}); }).code() ==
-        ExitCode::local_io);
+  CHECK(error_of([&] {
+          load(std::nullopt, {{"TESLAMATE_BACKUP_CONFIG", (folder / "no.toml").string()}});
+        }).code() == ExitCode::local_io);
 }
 
 TEST_CASE("the environment goes over the file") {
   Folder folder;
-  const auto file = write(folder, "c.toml", "[database]\nhost=\"a\"\nname=\"b\"\n[repository]\npath=\"/x\"\n");
-  const Settings s = load(file, {{"DATABASE_HOST", "h"}, {"TESLAMATE_BACKUP_REPOSITORY", "/r"},
-                                 {"TESLAMATE_BACKUP_STATE", "/s"}, {"STATE_DIRECTORY", "/sys:/two"}});
+  const auto file =
+      write(folder, "c.toml", "[database]\nhost=\"a\"\nname=\"b\"\n[repository]\npath=\"/x\"\n");
+  const Settings s = load(file, {{"DATABASE_HOST", "h"},
+                                 {"TESLAMATE_BACKUP_REPOSITORY", "/r"},
+                                 {"TESLAMATE_BACKUP_STATE", "/s"},
+                                 {"STATE_DIRECTORY", "/sys:/two"}});
   CHECK(s.database.host == "h");
   CHECK(s.database.name == "b");
   CHECK(s.repository == "/r");
@@ -164,7 +170,9 @@ TEST_CASE("the environment goes over the file") {
 
 TEST_CASE("a socket folder in the environment goes over the host and leaves password and TLS out") {
   Settings s;
-  apply_environment(s, {{"DATABASE_HOST", "h"}, {"DATABASE_SOCKET_DIR", "/run/pg"}, {"DATABASE_PASS", "x"},
+  apply_environment(s, {{"DATABASE_HOST", "h"},
+                        {"DATABASE_SOCKET_DIR", "/run/pg"},
+                        {"DATABASE_PASS", "x"},
                         {"DATABASE_SSL", "true"}});
   CHECK(s.database.host == "/run/pg");
   CHECK(s.database.password.empty());
@@ -189,8 +197,8 @@ TEST_CASE("the environment file fills what nobody else said") {
   Folder folder;
   DatabaseSettings configured;
   configured.name = "mine";
-  configured.environment_file =
-      write(folder, "env", "DATABASE_NAME=theirs\nDATABASE_USER=u\nDATABASE_PASS=\"p w\"\nDATABASE_PORT=5433\n");
+  configured.environment_file = write(
+      folder, "env", "DATABASE_NAME=theirs\nDATABASE_USER=u\nDATABASE_PASS=\"p w\"\nDATABASE_PORT=5433\n");
   const DatabaseSettings resolved = resolve_database(configured, {});
   CHECK(resolved.name == "mine");
   CHECK(resolved.user == "u");
@@ -198,7 +206,8 @@ TEST_CASE("the environment file fills what nobody else said") {
   CHECK(resolved.password.reveal() == "p w");
 }
 
-TEST_CASE("of several passwords the environment's is taken, then the credential, the file, the environment file") {
+TEST_CASE(
+    "of several passwords the environment's is taken, then the credential, the file, the environment file") {
   Folder folder;
   DatabaseSettings configured;
   configured.environment_file = write(folder, "env", "DATABASE_PASS=4\n");
@@ -235,7 +244,8 @@ TEST_CASE("a secret that others may read, that is empty or binary is refused") {
     CHECK(error_of([&] { read_secret_file(write(folder, "a", "x", mode), {}); }).code() == ExitCode::refused);
   }
   CHECK(error_of([&] { read_secret_file(write(folder, "b", "\n"), {}); }).code() == ExitCode::refused);
-  CHECK(error_of([&] { read_secret_file(write(folder, "c", std::string("a\0b", 3)), {}); }).code() == ExitCode::refused);
+  CHECK(error_of([&] { read_secret_file(write(folder, "c", std::string("a\0b", 3)), {}); }).code() ==
+        ExitCode::refused);
   CHECK(error_of([&] { read_secret_file(folder / "none", {}); }).code() == ExitCode::local_io);
   CHECK(error_of([&] { read_secret_file(folder.path(), {}); }).code() != ExitCode::ok);
 }
@@ -271,7 +281,8 @@ TEST_CASE("root on a local socket connects as the account of the role") {
   CHECK(error_of([&] { choose_os_user(db, {}, true, two_accounts); }).code() == ExitCode::usage);
 }
 
-TEST_CASE("over TCP, with a password, without root or without such an account nobody else's account is taken") {
+TEST_CASE(
+    "over TCP, with a password, without root or without such an account nobody else's account is taken") {
   DatabaseSettings db;
   db.user = "teslamate";
   CHECK_FALSE(choose_os_user(db, {}, false, two_accounts));

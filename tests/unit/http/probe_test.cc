@@ -59,7 +59,8 @@ TEST_CASE("a probe tells the status that the address answers with") {
 }
 
 TEST_CASE("a redirect is an answer, not a way to go") {
-  const OneAnswer redirect("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n");
+  const OneAnswer redirect(
+      "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n");
   CHECK(http::probe(redirect.url(), soon).status == 302);
 }
 

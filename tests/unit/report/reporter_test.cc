@@ -30,7 +30,8 @@ class Screen {
 
  private:
   tmb::base::UniqueFd create(const char* name) const {
-    return tmb::base::UniqueFd(::open((folder_ / name).c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+    return tmb::base::UniqueFd(
+        ::open((folder_ / name).c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
   }
   static std::string content(const tmb::base::UniqueFd& fd) {
     std::string text(65536, '\0');
@@ -78,7 +79,8 @@ TEST_CASE("details appear with verbose") {
 
 TEST_CASE("an error is three lines: what failed, what is live, what to do") {
   Screen screen;
-  screen.reporter->error(Error(ExitCode::damaged, "it is broken").with_state("nothing was changed").with_hint("one\ntwo"));
+  screen.reporter->error(
+      Error(ExitCode::damaged, "it is broken").with_state("nothing was changed").with_hint("one\ntwo"));
   CHECK(screen.err() ==
         "prog: error[13]: it is broken\n"
         "state: nothing was changed\n"

@@ -9,7 +9,8 @@ TEST_CASE("columns line up, numbers to the right, without blanks at the end of a
   Table table({{"name"}, {"rows", Align::right}, {"tag"}});
   table.add_row({"a", "1 000", "x"});
   table.add_row({"long name", "5"});
-  CHECK(table.lines() == std::vector<std::string>{"name        rows  tag", "a          1 000  x", "long name      5"});
+  CHECK(table.lines() ==
+        std::vector<std::string>{"name        rows  tag", "a          1 000  x", "long name      5"});
 }
 
 TEST_CASE("cells are measured as a terminal shows them") {

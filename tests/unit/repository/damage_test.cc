@@ -31,7 +31,8 @@ std::string read(const base::Path& path) { return base::read_file(path, 1 << 20)
 // In place: 0400 does not hinder root, and for others the mode is changed first.
 void write(const base::Path& path, std::string_view bytes) {
   ::chmod(path.c_str(), 0600);
-  std::ofstream(path, std::ios::binary | std::ios::trunc).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  std::ofstream(path, std::ios::binary | std::ios::trunc)
+      .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
 }
 
 ExitCode outcome(const base::Path& repository) {
@@ -93,7 +94,8 @@ TEST_CASE("every truncation and every appended byte of every file is found") {
   CHECK(outcome(sample.path()) == ExitCode::ok);
 }
 
-TEST_CASE("a missing object is damage, a missing manifest is no snapshot, a missing format file no repository") {
+TEST_CASE(
+    "a missing object is damage, a missing manifest is no snapshot, a missing format file no repository") {
   const Sample sample;
   for (const base::Path& file : files_of(sample.path())) {
     const std::string good = read(file);

@@ -86,8 +86,8 @@ TEST_CASE("one writer, any number of readers, and readers beside the writer") {
 TEST_CASE("the writer sweeps temporary files of dead runs, wherever one can be") {
   const test::Folder folder;
   const auto repository = Repository::create(folder / "r");
-  for (const char* name : {"r/.tmp-1-0-format.json", "r/.tmp-1-1-lock", "r/snapshots/.tmp-1-2-x.json", "r/objects/00/.tmp-1-3-00",
-                           "r/objects/ff/.tmp-1-4-ff"}) {
+  for (const char* name : {"r/.tmp-1-0-format.json", "r/.tmp-1-1-lock", "r/snapshots/.tmp-1-2-x.json",
+                           "r/objects/00/.tmp-1-3-00", "r/objects/ff/.tmp-1-4-ff"}) {
     touch(folder / name);
   }
   touch(folder / "r/objects/00/kept");
@@ -106,8 +106,9 @@ TEST_CASE("snapshots are listed oldest first, and nothing else that lies in thei
   for (const char* id : {"20261121T000000Z-0000", "20261120T000000Z-ffff", "20261120T235959Z-0000"}) {
     repository.publish(test::sample_manifest(repository, id));
   }
-  for (const char* name : {"r/snapshots/.tmp-1-0-20261122T000000Z-0000.json", "r/snapshots/note.json",
-                           "r/snapshots/20261122T000000Z-0000.json.bak", "r/snapshots/20261122T000000Z-0000"}) {
+  for (const char* name :
+       {"r/snapshots/.tmp-1-0-20261122T000000Z-0000.json", "r/snapshots/note.json",
+        "r/snapshots/20261122T000000Z-0000.json.bak", "r/snapshots/20261122T000000Z-0000"}) {
     touch(folder / name);
   }
   CHECK(repository.snapshot_ids() ==

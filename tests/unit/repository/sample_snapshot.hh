@@ -13,12 +13,14 @@ namespace tmb::test {
 inline std::string rows_text(int rows, int from = 1) {
   std::string text;
   for (int i = from; i < from + rows; ++i) {
-    text += std::to_string(i) + "\t2026-01-01 00:00:" + (i % 60 < 10 ? "0" : "") + std::to_string(i % 60) + "\tkm\n";
+    text += std::to_string(i) + "\t2026-01-01 00:00:" + (i % 60 < 10 ? "0" : "") + std::to_string(i % 60) +
+            "\tkm\n";
   }
   return text;
 }
 
-inline repository::Manifest sample_manifest(const repository::Repository& repository, const std::string& id, int rows = 40) {
+inline repository::Manifest sample_manifest(const repository::Repository& repository, const std::string& id,
+                                            int rows = 40) {
   using repository::ObjectType;
   repository::Workspace workspace;
   const auto& objects = repository.objects();
@@ -56,7 +58,8 @@ inline void read_whole_snapshot(const base::Path& path) {
   repository.objects().get(repository::ObjectType::schema, manifest->schema, workspace, content);
   for (const auto& table : manifest->tables) {
     for (const auto& chunk : table.chunks) {
-      for (const auto& ref : chunk.objects) repository.objects().get(repository::ObjectType::rows, ref, workspace, content);
+      for (const auto& ref : chunk.objects)
+        repository.objects().get(repository::ObjectType::rows, ref, workspace, content);
     }
   }
 }

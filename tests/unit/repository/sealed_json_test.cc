@@ -24,7 +24,8 @@ TEST_CASE("a checksum of its own inside the object does not pass for the seal") 
 }
 
 TEST_CASE("right checksums over what is not JSON are damaged") {
-  for (const std::string& body : {std::string("["), std::string("{\"a\":"), std::string("\xff\xfe,\n"), std::string(5000, '[')}) {
+  for (const std::string& body :
+       {std::string("["), std::string("{\"a\":"), std::string("\xff\xfe,\n"), std::string(5000, '[')}) {
     const std::string bytes = body + "  \"sha256\": \"" + crypto::hex(crypto::sha256(body)) + "\"\n}\n";
     try {
       open_sealed_json(bytes, "the file");

@@ -78,9 +78,11 @@ TEST_CASE("a marker comes back with the comment that it stands in for") {
 
 TEST_CASE("a comment that is not ours is no marker") {
   CHECK_FALSE(parse_marker(std::nullopt).has_value());
-  for (const char* comment : {"", "teslamate-backup", "{\"teslamate-backup\":", "{\"teslamate-backup\":\"staging\"}",
-                              "{\"teslamate-backup\":\"mine\",\"run\":\"\",\"database\":\"\",\"snapshot\":\"\",\"since\":\"2026-11-20T02:15:03Z\",\"comment\":null}",
-                              " {\"teslamate-backup\":\"staging\"}"}) {
+  for (const char* comment :
+       {"", "teslamate-backup", "{\"teslamate-backup\":", "{\"teslamate-backup\":\"staging\"}",
+        "{\"teslamate-backup\":\"mine\",\"run\":\"\",\"database\":\"\",\"snapshot\":\"\",\"since\":\"2026-11-"
+        "20T02:15:03Z\",\"comment\":null}",
+        " {\"teslamate-backup\":\"staging\"}"}) {
     CHECK_FALSE(parse_marker(std::string(comment)).has_value());
   }
 }

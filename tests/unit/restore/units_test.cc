@@ -32,7 +32,8 @@ class FakeControl final : public service::ServiceControl {
     return out;
   }
   service::UnitState check(const std::string& unit) override { return state(unit); }
-  service::StopResult stop(const std::string& unit, std::optional<std::chrono::seconds>, std::stop_token) override {
+  service::StopResult stop(const std::string& unit, std::optional<std::chrono::seconds>,
+                           std::stop_token) override {
     calls.push_back("stop " + unit);
     units[unit].active = false;
     return {true, ""};
@@ -67,8 +68,9 @@ TEST_CASE("units are all held before the first stops, and started in reverse, on
   units.take_down(records);
   units.confirm_down(records);
   units.bring_up(records, Units::Data::restored);
-  CHECK(control.calls == std::vector<std::string>{"hold a", "hold b", "hold c", "stop a", "stop b", "stop c", "release a",
-                                                  "release b", "release c", "start b", "start a"});
+  CHECK(control.calls == std::vector<std::string>{"hold a", "hold b", "hold c", "stop a", "stop b", "stop c",
+                                                  "release a", "release b", "release c", "start b",
+                                                  "start a"});
   units.watch([] { return true; });
 }
 

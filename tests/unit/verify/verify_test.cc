@@ -25,7 +25,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-repository::Manifest manifest_of(const Repository& repository, const std::string& id, std::uint64_t sequence) {
+repository::Manifest manifest_of(const Repository& repository, const std::string& id,
+                                 std::uint64_t sequence) {
   repository::Manifest m;
   m.id = id;
   m.repository_id = repository.id();
@@ -285,8 +286,9 @@ TEST_CASE("verify stops when it is asked to") {
   std::stop_source source;
   source.request_stop();
   report::SilentReporter reporter;
-  CHECK(code_of([&] { verify::verify(sample.repository(), {{}, true, 2}, reporter, source.get_token()); }) ==
-        ExitCode::interrupted);
+  CHECK(code_of([&] {
+          verify::verify(sample.repository(), {{}, true, 2}, reporter, source.get_token());
+        }) == ExitCode::interrupted);
 }
 
 TEST_CASE("a snapshot that is not there is not found") {

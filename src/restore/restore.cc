@@ -154,6 +154,12 @@ Outcome run(const Options& options, const BackupSource& source, const Adapters& 
     return out;
   } catch (Error& error) {
     if (error.state().empty()) error.with_state(untouched_state(session));
+    if (error.hint().empty() && error.code() == ExitCode::interrupted) {
+      error.with_hint("run the same command again to restore after all");
+    }
+    if (error.hint().empty() && error.code() == ExitCode::cannot_connect) {
+      error.with_hint("look at the server's log, then run the same command again");
+    }
     throw;
   }
 }

@@ -135,7 +135,13 @@ void restore_sequences(const Manifest& manifest, Connection& connection) {
 
 StagingDatabase::StagingDatabase(Session& session, const Target& target, const std::string& snapshot)
     : session_(&session), name_(target.staging) {
-  catalog::create_database(session.admin, name_, target.facts, target.tablespace);
+  try {
+    catalog::create_database(session.admin, name_, target.facts, target.tablespace);
+  } catch (const Error& error) {
+    // When the answer was lost, the server may still make it: then the journal has to know its name.
+    if (error.code() != ExitCode::cannot_connect) forget();
+    throw;
+  }
   try {
     oid_ = catalog::find_database(session.admin, name_).value().oid;
     // The lock before the mark: whoever sees the mark finds the lock taken for as long as we live.
@@ -149,6 +155,16 @@ StagingDatabase::StagingDatabase(Session& session, const Target& target, const s
 }
 
 StagingDatabase::~StagingDatabase() { drop(); }
+
+// For a database that was never made. One that is there all the same is somebody else's.
+void StagingDatabase::forget() noexcept {
+  try {
+    Connection admin = reopen_admin(session_->settings(), session_->database, std::chrono::seconds(20));
+    if (!catalog::find_database(admin, name_)) session_->journal.remove();
+  } catch (const Error& error) {
+    session_->reporter.detail(error.message());
+  }
+}
 
 void StagingDatabase::drop() noexcept {
   if (session_ == nullptr) return;

@@ -26,6 +26,7 @@ class StagingDatabase {
 
  private:
   void drop() noexcept;
+  void forget() noexcept;
   Session* session_;
   std::string name_;
   std::uint32_t oid_ = 0;

@@ -57,7 +57,7 @@ MISTAKES = [
     ("a snapshot's id can be taken twice", [("src/repository/repository.cc", "to_file(manifest), base::Overwrite::no, 0400", "to_file(manifest), base::Overwrite::yes, 0400")],
      UNIT, "a snapshot's id is taken once"),
     ("two writers at once", [("src/repository/repository.cc", "writer_byte, base::LockMode::exclusive", "writer_byte, base::LockMode::shared")],
-     UNIT, "one writer, any number*"),
+     UNIT, "one writer*"),
     ("clock back makes an older id", [("src/backup/plan.cc", "if (!parent_id.empty() && stamp <=", "if (false && stamp <=")],
      UNIT, "a snapshot's id is its time*"),
     ("a folder that cannot be listed is empty", [("src/repository/repository.cc", "  if (error) throw base::system_error(error.value(), \"cannot list \" + shown(folder));\n  std::ranges::sort", "  std::ranges::sort")],
@@ -68,7 +68,7 @@ MISTAKES = [
      BACKUP, "AfterAChange.test_enum_value_renamed"),
     ("new row versions do not count", [("src/backup/copy.cc", "if (now.young == 0) {", "if (now.young < 1000000000) {")],
      BACKUP, "AfterAChange.test_update_of_one_row"),
-    ("the number of rows does not count", [("src/backup/copy.cc", "return now.rows - now.young == before.rows && ", "return ")],
+    ("the number of rows does not count", [("src/backup/copy.cc", "return now.rows - now.young == before.rows &&", "return")],
      BACKUP, "AfterAChange.test_delete_of_one_row"),
     ("transactions open at the last snapshot are forgotten",
      [("src/backup/backup.cc", "0 : trusted->origin.oldest_transaction", "0 : trusted->origin.next_transaction")],
@@ -78,11 +78,12 @@ MISTAKES = [
     ("trusted on another cluster", [("src/backup/plan.cc", "if (o.system_identifier != server.system_identifier) return", "if (false) return"),
                                     ("src/backup/plan.cc", "if (o.server_started != server.started) return", "if (false) return"),
                                     ("src/backup/plan.cc", "if (o.database_oid != database.oid) return", "if (false) return")],
-     UNIT, "fingerprints count only*"),
+     UNIT, "chunks are comparable only in the same history of the same database"),
     ("snapshot before lock",
      [("src/backup/session.cc", "  catalog::lock_tables(connection, listed);\n", ""),
       ("src/backup/session.cc", "  session.snapshot = catalog::export_snapshot(connection);\n",
-       "  session.snapshot = catalog::export_snapshot(connection);\n  catalog::lock_tables(connection, listed);\n")],
+       "  session.snapshot = catalog::export_snapshot(connection);\n  catalog::lock_tables(connection, listed);\n"),
+      ("src/backup/session.cc", "return same_definitions(listed, session.tables);", "return true;")],
      REFUSAL, "Locks.test_a_truncate_between_the_listing_and_the_lock_is_never_read_as_an_empty_table"),
     ("the end of a COPY is not looked at",
      [("src/postgres/connection.cc", "    if (failed) throw_refused(connection, failed->result, stop);\n", ""),
@@ -119,7 +120,10 @@ def build(tree: pathlib.Path, out: pathlib.Path, program: str, command: str | No
 
 def is_red(tree: pathlib.Path, out: pathlib.Path, program: str, test: str) -> bool:
     if program == UNIT:
-        return subprocess.run([str(out / "bin" / "unit_tests"), test], capture_output=True).returncode != 0
+        done = subprocess.run([str(out / "bin" / "unit_tests"), test], capture_output=True, text=True)
+        if "assertion" not in done.stdout:  # a comma in a name would mean "or"
+            raise RuntimeError(f"no unit test is called {test}")
+        return done.returncode != 0
     environment = os.environ | {"TM_BIN_DIR": str(out / "bin"), "PYTHONPATH": str(tree / "tests" / "integration"),
                                 "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run([sys.executable, str(tree / "tests" / program), test], env=environment, capture_output=True, text=True)

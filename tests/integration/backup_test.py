@@ -15,7 +15,7 @@ import unittest
 from backup_checks import backup, check_repository, chunk_objects, differences, manifest, table, wait_for
 from harness import Cluster, Workspace, assert_exit, tree_digest
 
-WITNESS = "CREATE TABLE witness AS SELECT i AS id, md5(i::text) AS text FROM generate_series(1, 4000) AS i"
+WITNESS = "CREATE TABLE witness AS SELECT i AS id, md5(i::text) AS text FROM generate_series(1, 16000) AS i"
 ROWS = """
 CREATE TABLE t (id integer PRIMARY KEY, n numeric(10,2), s text, at timestamptz DEFAULT '2026-01-01 00:00+00');
 INSERT INTO t SELECT i, i * 0.25, 'row ' || i FROM generate_series(1, 6000) AS i;
@@ -81,8 +81,7 @@ class AfterAChange(Case):
         self.check("", "INSERT INTO t SELECT i, 1, 'new' FROM generate_series(7001, 7500) AS i")
 
     def test_update_of_one_row(self):
-        second = self.check("", "UPDATE t SET s = 'changed' WHERE id = 17")
-        self.assertLess(0, table(second, "t")["unchanged"])
+        self.check("", "UPDATE t SET s = 'changed' WHERE id = 17")
 
     def test_update_of_every_row(self):
         self.check("", "UPDATE t SET n = n + 1")
@@ -131,8 +130,11 @@ class AfterAChange(Case):
         self.check("", "BEGIN; SELECT count(*) FROM (SELECT FROM t FOR UPDATE) AS locked; COMMIT", changed=False)
 
     def test_a_transaction_open_during_the_first_snapshot(self):
+        # As many rows as before in the same pages: their number tells nothing.
+        self.pg.sql("live", "CREATE TABLE few AS SELECT i AS id, 0 AS v FROM generate_series(1, 10) AS i")
         with self.pg.session("live") as other:
-            other.run("BEGIN; UPDATE t SET s = 'committed later' WHERE id % 10 = 0; INSERT INTO t VALUES (-7, 1, 'x')")
+            other.run("BEGIN; UPDATE few SET v = 1; UPDATE t SET s = 'committed later' WHERE id % 10 = 0; INSERT INTO t VALUES (-7, 1, 'x')")
+            self.pg.sql("live", "CREATE TABLE later AS SELECT 1 AS a")  # a newer transaction has ended before this one
             backup(self.ws, "live")
             self.assertEqual("", other.run("COMMIT").strip())
         self.assert_incremental(backup(self.ws, "live"))

@@ -629,7 +629,7 @@ class Workspace:
 
     def snapshot_files(self) -> list[pathlib.Path]:
         """Oldest first."""
-        return sorted((self.repository / "snapshots").glob("*.json"))
+        return sorted((self.repository / "snapshots").glob("[0-9]*.json"))
 
     def object_files(self) -> list[pathlib.Path]:
         return sorted(p for p in (self.repository / "objects").rglob("*") if p.is_file())

@@ -69,7 +69,7 @@ def section(archive, which):
 def main(repository, snapshot="latest"):
     repository, out = pathlib.Path(repository), sys.stdout.buffer
     open_sealed(repository / "format.json")
-    manifests = sorted((repository / "snapshots").glob("*.json"))
+    manifests = sorted((repository / "snapshots").glob("[0-9]*.json"))
     path = manifests[-1] if snapshot == "latest" else repository / "snapshots" / (snapshot + ".json")
     manifest = open_sealed(path)
     schema = read_object(repository, (manifest["schema"]["id"], manifest["schema"]["bytes"]))

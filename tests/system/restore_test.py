@@ -223,7 +223,6 @@ class Case(unittest.TestCase):
             wait_until(lambda: health() == 200, "the health check")
         self.live_oid = databases()["teslamate"]
         self.before = self.unit_state()
-        self.slots = self.reads = 0
 
     def unit_state(self, unit=UNIT):
         return {name: shown(unit, name) for name in ("ActiveState", "SubState", "UnitFileState", "DropInPaths")}
@@ -298,16 +297,12 @@ class Case(unittest.TestCase):
         self.assertEqual(len(log), len(set(log)))
         by_oid = {oid: name for name, oid in databases().items()}
         self.assertLessEqual({oid for _, oid in log}, by_oid.keys())
-        last = log[-1:]
         for oid, name in by_oid.items():
             there = {row[0] for row in sql(name, f"SELECT id FROM writer_rows WHERE id > {Stage.written}")}
             told = {row for row, database in log if database == oid}
             self.assertEqual(told - there, set(), f"lost from {name}")
             # A writer that is stopped between COMMIT and its log knows of one row less; the running one may, too.
-            extra = {row for row in there - told if (row, oid) > (last[0] if last else (0, 0)) or True}
-            self.assertLessEqual(len(extra), 3, f"in {name} but never acknowledged: {extra}")
-            if told:
-                self.assertGreaterEqual(min(told), Stage.written)
+            self.assertLessEqual(len(there - told), 3, f"in {name}, but never acknowledged: {there - told}")
 
     def assert_restored(self, answer):
         self.assertIn(answer.code, (0, 3), answer)
@@ -371,7 +366,7 @@ class LiveWriter(Case):
         down = self.seconds_down()
         [[gap]] = sql("teslamate", f"SELECT extract(epoch FROM min(at)) FROM writer_rows WHERE id > {Stage.written}")
         [[last]] = sql(answer.facts["kept_database"], "SELECT extract(epoch FROM max(at)) FROM writer_rows")
-        print(f"\ndown: {answer.facts['down_seconds']:.3f} s by the program, {down:.3f} s by systemd, "
+        print(f"down: {answer.facts['down_seconds']:.3f} s by the program, {down:.3f} s by systemd, "
               f"{gap - last:.3f} s between the writer's rows", flush=True)
         self.assertGreater(gap, last)
         # The program counts from before it holds the unit: never less than what the unit was really down.
@@ -589,7 +584,6 @@ class Refused(Case):
         super().setUp()
         self.begin()
         self.pid = shown(UNIT, "MainPID")
-        self.addCleanup(lambda: None)
 
     def still_runs(self):
         self.assertEqual(shown(UNIT, "MainPID"), self.pid)
@@ -643,8 +637,6 @@ class Refused(Case):
 class Disturbed(Case):
     """Something happens in the middle of each step, which is held open so that it is met for certain."""
 
-    STEPS = ("staging", "stopping", "closing", "swapping", "starting", "undoing")
-
     @contextlib.contextmanager
     def restore_held_at(self, step):
         """A restore that cannot leave `step` while the block runs; yields (process, let it go)."""
@@ -652,7 +644,7 @@ class Disturbed(Case):
         if step in ("stopping", "undoing"):
             self.drop_in("ExecStop=/bin/sleep 1.5", "slow-stop")
         if step == "undoing":
-            self.drop_in(on_new_data("fail"), "mood")
+            self.drop_in(on_new_data("WRITER_HEALTH=error"), "mood")
         self.begin()
         if step == "closing":
             held = connect("teslamate")
@@ -689,6 +681,9 @@ class Disturbed(Case):
             self.assert_restored(answer)
         else:
             self.assertIn(answer.code, (15, 16, 18, 19), answer)
+            if answer.code == 15 and self.journal_step() == "staging":
+                # Whether the server made the database whose making was asked for, only the next run can tell.
+                self.restore("--abort", code=0)
             self.assert_old_is_live(answer, rejected=answer.code == 19)
         self.assert_unit_as_before()
         return answer
@@ -739,16 +734,14 @@ class Disturbed(Case):
         self.assert_unit_as_before()
 
     def test_a_signal_while_swapping_waits_for_its_end(self):
-        for number in (signal.SIGINT, signal.SIGTERM):
-            with self.subTest(number), self.restore_held_at("swapping") as (process, go):
+        with self.restore_held_at("swapping") as (process, go):
+            for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
                 process.send_signal(number)
-                process.send_signal(number)
-                time.sleep(0.2)
-                self.assertIsNone(process.poll())
-                go()
-                self.assert_restored(self.end(process))
-                self.assert_unit_as_before()
-            break
+                time.sleep(0.1)
+            self.assertIsNone(process.poll())
+            go()
+            self.assert_restored(self.end(process, 0))
+        self.assert_unit_as_before()
 
     def test_a_signal_while_loading_ends_it_untouched(self):
         with self.restore_held_at("staging") as (process, _):

@@ -69,6 +69,7 @@ TEST_CASE("a manifest comes back as it was, with names in any encoding") {
   const Manifest back = manifest_from_file(to_file(m));
   CHECK(to_file(back) == to_file(m));
   CHECK(back.tables.at(0).name == m.tables[0].name);
+  CHECK(back.tables[0].pages == 17);
   CHECK(back.tables[0].columns == m.tables[0].columns);
   CHECK(back.tables[0].chunks.at(1).end_page == Chunk::open_end);
   CHECK(back.tables[0].chunks[1].objects == m.tables[0].chunks[1].objects);

@@ -123,6 +123,7 @@ ExitCode run(Options& options, cli::Context& context) {
                              services.get(),
                              [&](const std::string& question) { context.confirm(question); },
                              {}};
+  const auto began = std::chrono::steady_clock::now();
   restore::Outcome outcome;
   if (options.rollback) {
     outcome = restore::roll_back(options.restore, adapters, context.reporter, context.stop);
@@ -133,6 +134,7 @@ ExitCode run(Options& options, cli::Context& context) {
   } else {
     outcome = restore_snapshot(options, context, adapters);
   }
+  outcome.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   context.document.update(restore::to_json(outcome));
   for (const std::string& line : outcome.lines) context.reporter.result(line);
   return ExitCode::ok;

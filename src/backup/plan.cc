@@ -16,7 +16,7 @@ using repository::TableData;
 namespace {
 
 // Full chunks are about 8 MB of heap. The tail is finer, because that is where rows still change.
-constexpr std::array<std::uint64_t, 2> range_sizes{1024, 32};
+constexpr std::array<std::uint64_t, 3> range_sizes{1024, 32, 8};
 
 std::string table_signature(const catalog::Table& table, const catalog::ServerFacts& server) {
   if (table.signature.empty()) return "";

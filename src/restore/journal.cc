@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "restore/journal.hh"
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -8,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.hh"
+#include "base/fd.hh"
 
 namespace tmb::restore {
 
@@ -67,9 +70,34 @@ Step parse_step(const std::string& name) {
 
 std::string name_of(Step step) { return names[static_cast<std::size_t>(step)]; }
 
+namespace {
+
+// The state folder may belong to the account of the scheduled backup, which must not tell root what to undo:
+// only a journal of our own or of root is read. Looked at through the open file, so that it cannot be
+// exchanged in between.
+std::optional<std::string> read_trusted(const base::Path& path) {
+  constexpr std::size_t limit = 1 << 20;
+  const base::UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  if (!file && errno == ENOENT) return std::nullopt;
+  struct stat status {};
+  if (!file || ::fstat(file.get(), &status) != 0) {
+    throw base::system_error(errno, "cannot open " + base::printable(path.string()));
+  }
+  if (status.st_uid != ::geteuid() && status.st_uid != 0) {
+    throw Error(ExitCode::refused, "the journal " + base::printable(path.string()) +
+                                       " was written by another account than this one or root")
+        .with_hint(
+            "run the restore as that account, or, if no restore of its is unfinished, delete the file");
+  }
+  std::string text(limit, '\0');
+  text.resize(base::read_some(file.get(), text, path.string()));
+  return text;
+}
+
+}  // namespace
+
 std::optional<Journal> JournalFile::read() const {
-  constexpr std::uint64_t limit = 1 << 20;
-  const std::optional<std::string> text = base::read_file_if_there(path_, limit);
+  const std::optional<std::string> text = read_trusted(path_);
   if (!text) return std::nullopt;
   try {
     const Json json = Json::parse(*text);

@@ -129,7 +129,6 @@ void list_kept_lines(Session& s, Outcome& out) {
 
 Outcome run(const Options& options, const BackupSource& source, const Adapters& adapters,
             report::Reporter& reporter, const std::stop_token& stop) {
-  const auto began = std::chrono::steady_clock::now();
   Session session = open_session(options, adapters, reporter, stop);
   try {
     if (options.dry_run) {
@@ -150,14 +149,14 @@ Outcome run(const Options& options, const BackupSource& source, const Adapters& 
       describe(session, out);
       list_kept_lines(session, out);
     }
-    out.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
     return out;
   } catch (Error& error) {
     if (error.state().empty()) error.with_state(untouched_state(session));
     if (error.hint().empty() && error.code() == ExitCode::interrupted) {
       error.with_hint("run the same command again to restore after all");
     }
-    if (error.hint().empty() && error.code() == ExitCode::cannot_connect) {
+    const bool servers = error.code() == ExitCode::cannot_connect || error.code() == ExitCode::database;
+    if (error.hint().empty() && servers) {
       error.with_hint("look at the server's log, then run the same command again");
     }
     throw;

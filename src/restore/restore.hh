@@ -82,7 +82,7 @@ struct Outcome {
   base::Time kept_until{};
   std::uint64_t rows = 0;
   std::uint64_t tables = 0;
-  double seconds = 0;
+  double seconds = 0;                  // that the whole operation took; the caller fills it in
   std::optional<double> down_seconds;  // that the service, or without one the database, could not be used
   std::vector<KeptDatabase> kept;      // all of them, newest first
   std::vector<TableDifference> tables_differing;  // dry run

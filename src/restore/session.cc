@@ -32,8 +32,10 @@ base::FileLock lock_state(const base::Path& state_dir) {
   const base::Path path = state_dir / "restore.lock";
   try {
     if (!base::read_file_if_there(path, 0)) base::publish_file(path, "", base::Overwrite::no);
-  } catch (const Error& error) {
-    if (error.code() != ExitCode::refused) throw;  // another run made it at this very moment
+  } catch (Error& error) {
+    // Refused: another run made it at this very moment.
+    if (error.code() != ExitCode::refused)
+      throw Error(error.with_hint("run it as root, or name a folder of yours with --state-dir"));
   }
   auto lock = base::FileLock::try_acquire(path, 0, base::LockMode::exclusive);
   if (!lock) {

@@ -113,7 +113,7 @@ class Bench:
         self.notes: list[str] = []
         self._spaces: list[Workspace] = []
         # zstd came with pg_dump 16; where it is not there the row says what stood in for it.
-        probe = self.pg.client("pg_dump", "-Fc", "-Z", "zstd:3", "--schema-only", "-f", os.devnull,
+        probe = self.pg.client("pg_dump", "-Fc", "-Z", "zstd:3", "--schema-only", "--no-sync", "-f", os.devnull,
                                database="postgres", check=False)
         self.real_peer = probe.returncode == 0
         self.directory_level = "zstd:3" if self.real_peer else "3"

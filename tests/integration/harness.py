@@ -11,7 +11,7 @@ as the user postgres) and as an ordinary user. Knows nothing of how the programs
         assert diff_digests(before, database_digest(pg, "copy_of_it")) == []
 
 Environment: TM_BIN_DIR (our binaries; default build/release/bin), TM_PG_BINDIR (the server's binaries;
-default the newest of /usr/lib/postgresql/*/bin, then PATH), TM_KEEP=1 (leave the folders for a look).
+default the newest of /usr/lib/postgresql/*/bin, then PATH), TM_TEMP_DIR (short; default /tmp), TM_KEEP=1 (leave the folders for a look).
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def tool_path(name: str) -> pathlib.Path:
 
 def _temporary_folder(prefix: str) -> pathlib.Path:
     # /tmp whatever TMPDIR says: the path of a unix socket has at most 107 bytes.
-    return pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir="/tmp"))
+    return pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=os.environ.get("TM_TEMP_DIR", "/tmp")))
 
 
 def free_port() -> int:

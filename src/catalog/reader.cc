@@ -5,8 +5,6 @@
 
 namespace tmb::catalog {
 
-using base::Error;
-using base::ExitCode;
 using postgres::Connection;
 using postgres::Result;
 

@@ -123,7 +123,7 @@ std::string first_error_line(const std::string& errors) {
   std::string first;
   while (at < errors.size()) {
     const std::size_t end = std::min(errors.find('\n', at), errors.size());
-    const std::string line = errors.substr(at, end - at);
+    std::string line = errors.substr(at, end - at);
     if (line.find("error:") != std::string::npos) return line;
     if (first.empty()) first = line;
     at = end + 1;

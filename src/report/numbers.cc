@@ -21,7 +21,7 @@ std::string grouped(std::uint64_t number) {
 std::string byte_size(std::uint64_t bytes) {
   static constexpr std::array units{"kB", "MB", "GB", "TB", "PB", "EB"};
   if (bytes < 1000) return fmt::format("{} B", bytes);
-  double value = static_cast<double>(bytes);
+  auto value = static_cast<double>(bytes);
   std::size_t unit = 0;
   value /= 1000;
   // 999.95 would be shown as 1000.0 of the smaller unit.

@@ -38,7 +38,7 @@ bool send_to_journal(Priority priority, std::string_view message, const Fields& 
   try {
     std::vector<std::string> entries{"MESSAGE=" + std::string(message),
                                      "PRIORITY=" + std::to_string(static_cast<int>(priority))};
-    for (const auto& [name, value] : fields) entries.push_back(name + "=" + value);
+    for (const auto& [name, value] : fields) entries.push_back(std::string(name).append("=").append(value));
     std::vector<iovec> vectors;
     vectors.reserve(entries.size());
     for (std::string& entry : entries) vectors.push_back({entry.data(), entry.size()});

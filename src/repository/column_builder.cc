@@ -157,8 +157,7 @@ void ColumnBuilder::parse_cells(const char* block, std::span<const BlockCell> gi
                                 Parse parse) {
   std::int64_t* value = numbers_.grow(given.size());
   std::size_t refused = 0;
-  for (std::size_t i = 0; i < given.size(); ++i) {
-    const BlockCell& cell = given[i];
+  for (const BlockCell& cell : given) {
     if (parse(block + cell.start, cell.length, *value)) [[likely]] {
       ++value;
     } else {
@@ -201,9 +200,9 @@ void ColumnBuilder::add_cells(const char* block, std::span<const BlockCell> give
   if (!decided_) decide(block, given);
   switch (kind_) {
     case Kind::text:
-      for (std::size_t i = 0; i < given.size(); ++i) {
-        map[given[i].row] = layout::text;
-        add_text(block, given[i]);
+      for (const BlockCell& cell : given) {
+        map[cell.row] = layout::text;
+        add_text(block, cell);
       }
       return;
     case Kind::dictionary:

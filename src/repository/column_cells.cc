@@ -167,14 +167,14 @@ std::size_t DayCache::format_timestamp(std::int64_t value, unsigned scale, bool 
   store8(p + 1, digits | ascii_zeros);
   p += kept + (kept > 0 ? 1 : 0);
   if (zone) {
-    std::memcpy(p, "+00", 3);
+    std::memcpy(p, "+00", 3);  // NOLINT(bugprone-not-null-terminated-result): the length says where it ends
     p += 3;
   }
   return static_cast<std::size_t>(p - out);
 }
 
 std::size_t format_any_decimal(std::int64_t value, unsigned scale, bool trimmed, char* out) {
-  std::uint64_t magnitude = static_cast<std::uint64_t>(value);
+  auto magnitude = static_cast<std::uint64_t>(value);
   if (value < 0) magnitude = 0 - magnitude;
   // All 24 digits that three groups of eight have; 2^63 has 19.
   std::array<char, 24 + slack> digits{};

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <map>
 #include <optional>
-#include <ranges>
 #include <thread>
 
 #include "base/error.hh"
@@ -102,7 +101,8 @@ void Units::bring_up(const std::vector<UnitRecord>& units, Data data) {
   baselines_.clear();
   // All are free before the first starts: it may pull up the others.
   for (const UnitRecord& unit : units) attempt([&] { control_->release(unit.name); });
-  for (const UnitRecord& unit : units | std::views::reverse) {
+  for (auto it = units.rbegin(); it != units.rend(); ++it) {
+    const UnitRecord& unit = *it;
     if (unit.was_active && (data == Data::present || !unit.keep_stopped)) attempt([&] { start(unit.name); });
   }
   if (first) throw Error(*first);

@@ -2,7 +2,6 @@
 #include "service/stopped_service.hh"
 
 #include <algorithm>
-#include <ranges>
 
 #include "base/error.hh"
 
@@ -40,10 +39,10 @@ std::vector<PriorState> check_units(ServiceControl& control, const StopOptions& 
 }
 
 StoppedService::StoppedService(ServiceControl& control, StopOptions options, std::vector<PriorState> prior,
-                               std::stop_token stop)
+                               const std::stop_token& stop)
     : control_(control), options_(std::move(options)), prior_(std::move(prior)) {
   try {
-    stop_all(std::move(stop));
+    stop_all(stop);
   } catch (Error& error) {
     // No destructor runs for an object that was never made.
     try {
@@ -73,7 +72,7 @@ StoppedService::~StoppedService() {
 }
 
 // Everything is held before anything is stopped, so that stopping one cannot make another one start.
-void StoppedService::stop_all(std::stop_token stop) {
+void StoppedService::stop_all(const std::stop_token& stop) {
   for (const PriorState& each : prior_) control_.hold(each.unit);
   for (const PriorState& each : prior_) {
     const StopResult result = control_.stop(each.unit, options_.stop_limit, stop);
@@ -109,7 +108,8 @@ void StoppedService::start_again(Comeback comeback) {
     }
   };
   for (const PriorState& each : prior_) attempt([&] { control_.release(each.unit); });
-  for (const PriorState& each : prior_ | std::views::reverse) {
+  for (auto it = prior_.rbegin(); it != prior_.rend(); ++it) {
+    const PriorState& each = *it;
     const bool stays = each.keep_stopped && comeback == Comeback::on_new_data;
     if (each.was_wanted && !stays) attempt([&] { control_.start(each.unit, options_.start_limit); });
   }

@@ -38,7 +38,7 @@ class StoppedService {
   // Holds and stops. Throws Error(service) or Error(interrupted), after having brought back what it
   // had stopped; Error::state() says how that went.
   StoppedService(ServiceControl& control, StopOptions options, std::vector<PriorState> prior,
-                 std::stop_token stop);
+                 const std::stop_token& stop);
 
   // Takes over units that a crashed run left down.
   struct Adopt {};
@@ -62,7 +62,7 @@ class StoppedService {
   const std::vector<PriorState>& prior() const { return prior_; }
 
  private:
-  void stop_all(std::stop_token stop);
+  void stop_all(const std::stop_token& stop);
   void warn(const std::string& message) const;
 
   ServiceControl& control_;

@@ -216,7 +216,7 @@ void SystemdControl::Impl::require_permission(const std::string& unit, const cha
 }
 
 UnitState SystemdControl::Impl::check(const std::string& unit) {
-  const UnitState seen = state(unit);
+  UnitState seen = state(unit);
   require_loaded(unit, seen);
   require_permission(unit, "StopUnit", "stop");
   const Properties properties = bus_.properties(unit_path(unit), unit_interface);

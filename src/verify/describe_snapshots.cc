@@ -53,7 +53,7 @@ void add_facts(const SnapshotUsage& snapshot, base::Time now, std::vector<std::s
   for (std::string& line : facts.lines()) lines.push_back(std::move(line));
 }
 
-void add_table(report::Table table, std::vector<std::string>& lines) {
+void add_table(const report::Table& table, std::vector<std::string>& lines) {
   if (table.empty()) return;
   lines.emplace_back();
   for (std::string& line : table.lines()) lines.push_back(std::move(line));

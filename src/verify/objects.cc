@@ -79,7 +79,7 @@ class Checker {
   }
 
   void check(Entry& entry, repository::Workspace& workspace, std::string& content) const {
-    const auto& [object, state] = entry;
+    const auto& object = entry.first;
     const auto damaged = [&](ExitCode code, std::string why) {
       entry.second.damage = Damage{code, file_of(repository_, object.ref), std::move(why)};
     };

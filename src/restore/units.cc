@@ -101,10 +101,9 @@ void Units::bring_up(const std::vector<UnitRecord>& units, Data data) {
   baselines_.clear();
   // All are free before the first starts: it may pull up the others.
   for (const UnitRecord& unit : units) attempt([&] { control_->release(unit.name); });
-  for (auto it = units.rbegin(); it != units.rend(); ++it) {
-    const UnitRecord& unit = *it;
+  std::for_each(units.rbegin(), units.rend(), [&](const UnitRecord& unit) {
     if (unit.was_active && (data == Data::present || !unit.keep_stopped)) attempt([&] { start(unit.name); });
-  }
+  });
   if (first) throw Error(*first);
 }
 

@@ -35,7 +35,7 @@ bool is_answer_lost(const std::string& name) {
 }
 
 struct ErrorReply {
-  sd_bus_error value = SD_BUS_ERROR_NULL;
+  sd_bus_error value{};
   ErrorReply() = default;
   ErrorReply(const ErrorReply&) = delete;
   ErrorReply& operator=(const ErrorReply&) = delete;

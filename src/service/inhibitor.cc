@@ -21,7 +21,7 @@ Inhibitor inhibit_shutdown(const std::string& why) {
     return inhibitor;
   }
   const BusHandle bus(opened);
-  sd_bus_error error = SD_BUS_ERROR_NULL;
+  sd_bus_error error{};
   sd_bus_message* answered = nullptr;
   const int called = sd_bus_call_method(bus.get(), "org.freedesktop.login1", "/org/freedesktop/login1",
                                         "org.freedesktop.login1.Manager", "Inhibit", &error, &answered,

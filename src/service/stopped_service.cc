@@ -108,11 +108,10 @@ void StoppedService::start_again(Comeback comeback) {
     }
   };
   for (const PriorState& each : prior_) attempt([&] { control_.release(each.unit); });
-  for (auto it = prior_.rbegin(); it != prior_.rend(); ++it) {
-    const PriorState& each = *it;
+  std::for_each(prior_.rbegin(), prior_.rend(), [&](const PriorState& each) {
     const bool stays = each.keep_stopped && comeback == Comeback::on_new_data;
     if (each.was_wanted && !stays) attempt([&] { control_.start(each.unit, options_.start_limit); });
-  }
+  });
   if (first) throw *first;
 }
 

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "catalog/staging.hh"
 
+#include <functional>
+#include <map>
+#include <optional>
+
 #include "base/error.hh"
 #include "catalog/reader.hh"
 
@@ -27,6 +31,12 @@ void prepare_for_loading(Connection& c) {
   c.execute("SET synchronous_commit = off");
 }
 
+void prepare_for_indexing(Connection& c, std::uint64_t memory_mb) {
+  c.execute(
+      "SET synchronous_commit = off; SET max_parallel_maintenance_workers = 0; SET maintenance_work_mem = '" +
+      std::to_string(memory_mb) + "MB'");
+}
+
 void silence_triggers(Connection& c) {
   try {
     c.execute("SET session_replication_role = replica");
@@ -36,10 +46,31 @@ void silence_triggers(Connection& c) {
 }
 
 std::string copy_in_statement(const Connection& c, const std::string& schema, const std::string& name,
-                              const std::vector<std::string>& columns) {
+                              const std::vector<std::string>& columns, CopyFormat format) {
   std::string list;
   for (const std::string& column : columns) list += (list.empty() ? "" : ", ") + c.identifier(column);
-  return "COPY " + qualified(c, schema, name) + (list.empty() ? "" : " (" + list + ")") + " FROM STDIN";
+  return "COPY " + qualified(c, schema, name) + (list.empty() ? "" : " (" + list + ")") + " FROM STDIN" +
+         (format == CopyFormat::binary ? " (FORMAT binary)" : "");
+}
+
+std::vector<postgres::Wire> read_wires(Connection& c, const std::string& schema, const std::string& name,
+                                       const std::vector<std::string>& columns) {
+  const Result r = c.query(
+      "SELECT a.attname, t.oid, t.typtype FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid "
+      "WHERE a.attrelid = $1::regclass AND a.attnum > 0 AND NOT a.attisdropped",
+      {qualified(c, schema, name)});
+  std::map<std::string, std::optional<postgres::Wire>, std::less<>> known;
+  for (int row = 0; row < r.rows(); ++row) {
+    known[r.string(row, 0)] =
+        postgres::wire_of(static_cast<std::uint32_t>(r.integer(row, 1)), r.text(row, 2).front());
+  }
+  std::vector<postgres::Wire> out;
+  for (const std::string& column : columns) {
+    const auto found = known.find(column);
+    if (found == known.end() || !found->second) return {};
+    out.push_back(*found->second);
+  }
+  return out;
 }
 
 void set_sequence(Connection& c, const Sequence& s) {

@@ -7,19 +7,27 @@
 #include <vector>
 
 #include "catalog/model.hh"
+#include "postgres/binary_rows.hh"
 #include "postgres/connection.hh"
 
 namespace tmb::catalog {
 
 // Settings of a session that only fills a database nobody uses yet.
 void prepare_for_loading(postgres::Connection& connection);
+// The same for one that makes indexes: this much memory to sort in, no further processes.
+void prepare_for_indexing(postgres::Connection& connection, std::uint64_t memory_mb);
 // Keeps triggers, event triggers and rules of the restored database from running; where the role may not,
 // nothing.
 void silence_triggers(postgres::Connection& connection);
 
+enum class CopyFormat { text, binary };
 // COPY … FROM STDIN for these columns; a table without columns is copied whole.
 std::string copy_in_statement(const postgres::Connection& connection, const std::string& schema,
-                              const std::string& name, const std::vector<std::string>& columns);
+                              const std::string& name, const std::vector<std::string>& columns,
+                              CopyFormat format = CopyFormat::text);
+// How cells of these columns travel in binary; empty when one of them has no such form that is known.
+std::vector<postgres::Wire> read_wires(postgres::Connection& connection, const std::string& schema,
+                                       const std::string& name, const std::vector<std::string>& columns);
 void set_sequence(postgres::Connection& connection, const Sequence& sequence);
 // `quoted_name` as read_materialized_views wrote it.
 void refresh_materialized_view(postgres::Connection& connection, const std::string& quoted_name);

@@ -206,4 +206,30 @@ inline std::size_t format_decimal(std::int64_t value, char* out) {
   return static_cast<std::size_t>(p - out);
 }
 
+// The same for 9 to 16 digits after the dot, as a double prints: quick up to 8 digits before it.
+inline std::size_t format_wide_decimal(std::int64_t value, unsigned scale, bool trimmed, char* out) {
+  const auto sign = static_cast<std::uint64_t>(value >> 63);  // all ones when negative
+  const std::uint64_t magnitude = (static_cast<std::uint64_t>(value) ^ sign) - sign;
+  const std::uint64_t whole = magnitude / power_of_ten[scale];
+  if (whole >= power_of_ten[8] || scale > 16) [[unlikely]]
+    return format_any_decimal(value, scale, trimmed, out);
+  const std::uint64_t fraction = (magnitude - whole * power_of_ten[scale]) * power_of_ten[16 - scale];
+  const std::uint64_t high = split_digits(fraction / power_of_ten[8]);
+  const std::uint64_t low = split_digits(fraction % power_of_ten[8]);
+  char* p = out;
+  *p = '-';
+  p += sign & 1U;
+  p += format_whole(whole, p);
+  *p = '.';
+  store8(p + 1, high | ascii_zeros);
+  store8(p + 9, low | ascii_zeros);
+  unsigned kept = scale;
+  if (trimmed) {
+    const std::uint64_t last = low != 0 ? low : high;
+    kept = (64 - static_cast<unsigned>(std::countl_zero(last)) + 7) / 8 + (low != 0 ? 8 : 0);
+  }
+  p += kept + (kept > 0 ? 1 : 0);
+  return static_cast<std::size_t>(p - out);
+}
+
 }  // namespace tmb::repository::cells

@@ -157,27 +157,46 @@ void NumberReader::add_up(std::size_t count, std::int64_t* values, Number number
   step_ = step;
 }
 
-void NumberReader::read(std::size_t count, std::int64_t* values) {
-  const std::uint64_t constant = constant_;
-  const auto plane = [&](std::size_t p) {
-    return [bytes = planes_[p].next, shift = planes_[p].shift](std::size_t i) {
-      return std::uint64_t{static_cast<unsigned char>(bytes[i])} << shift;
-    };
+// The bytes of the lowest planes, which nearly always differ from row to row, one behind the other.
+template <std::size_t... Index>
+auto NumberReader::low_planes(std::index_sequence<Index...> /*planes*/) const {
+  return [constant = constant_, bytes = std::array{planes_[Index].next...}](std::size_t i) {
+    return constant | ((std::uint64_t{static_cast<unsigned char>(bytes[Index][i])} << (8 * Index)) | ...);
   };
-  if (planes_count_ == 0) {
-    add_up(count, values, [&](std::size_t) { return constant; });
-  } else if (planes_count_ == 1) {
-    add_up(count, values, [constant, a = plane(0)](std::size_t i) { return constant | a(i); });
-  } else if (planes_count_ == 2) {
-    add_up(count, values,
-           [constant, a = plane(0), b = plane(1)](std::size_t i) { return constant | a(i) | b(i); });
+}
+
+bool NumberReader::only_low_planes() const {
+  for (std::size_t p = 0; p < planes_count_; ++p) {
+    if (planes_[p].shift != 8 * p) return false;
+  }
+  return true;
+}
+
+void NumberReader::read_any_planes(std::size_t count, std::int64_t* values) {
+  std::fill_n(values, count, static_cast<std::int64_t>(constant_));
+  for (std::size_t p = 0; p < planes_count_; ++p) {
+    const char* const bytes = planes_[p].next;
+    const unsigned shift = planes_[p].shift;
+    for (std::size_t i = 0; i < count; ++i)
+      values[i] |= static_cast<std::int64_t>(std::uint64_t{static_cast<unsigned char>(bytes[i])} << shift);
+  }
+  add_up(count, values, [values](std::size_t i) { return bits(values[i]); });
+}
+
+void NumberReader::read(std::size_t count, std::int64_t* values) {
+  if (!only_low_planes()) {
+    read_any_planes(count, values);
   } else {
-    std::fill_n(values, count, static_cast<std::int64_t>(constant));
-    for (std::size_t p = 0; p < planes_count_; ++p) {
-      const auto byte = plane(p);
-      for (std::size_t i = 0; i < count; ++i) values[i] |= static_cast<std::int64_t>(byte(i));
+    switch (planes_count_) {
+      case 0: add_up(count, values, [c = constant_](std::size_t) { return c; }); break;
+      case 1: add_up(count, values, low_planes(std::make_index_sequence<1>())); break;
+      case 2: add_up(count, values, low_planes(std::make_index_sequence<2>())); break;
+      case 3: add_up(count, values, low_planes(std::make_index_sequence<3>())); break;
+      case 4: add_up(count, values, low_planes(std::make_index_sequence<4>())); break;
+      case 5: add_up(count, values, low_planes(std::make_index_sequence<5>())); break;
+      case 6: add_up(count, values, low_planes(std::make_index_sequence<6>())); break;
+      default: read_any_planes(count, values);
     }
-    add_up(count, values, [values](std::size_t i) { return bits(values[i]); });
   }
   for (std::size_t p = 0; p < planes_count_; ++p) planes_[p].next += count;
 }

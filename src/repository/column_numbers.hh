@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace tmb::repository {
@@ -47,6 +48,10 @@ class NumberReader {
     unsigned shift;
   };
 
+  template <std::size_t... Index>
+  auto low_planes(std::index_sequence<Index...> planes) const;
+  bool only_low_planes() const;
+  void read_any_planes(std::size_t count, std::int64_t* values);
   template <typename Number>
   void add_up(std::size_t count, std::int64_t* values, Number number);
 

@@ -246,7 +246,7 @@ void ColumnDecoder::State::format_decimals(const Column& column, std::size_t ind
     case 6: return format(column, index, block_rows, format_of_scale<6, Trimmed>);
     default:
       return format(column, index, block_rows, [&](std::int64_t value, char* out) {
-        return cells::format_any_decimal(value, column.scale, Trimmed, out);
+        return cells::format_wide_decimal(value, column.scale, Trimmed, out);
       });
   }
 }
@@ -299,7 +299,9 @@ char* ColumnDecoder::State::copy_pieces(std::size_t count, char* cursor, const c
   for (std::size_t i = 0; i < count; ++i) {
     const std::size_t length = piece[i].size();
     if (length > static_cast<std::size_t>(end - cursor)) damaged("the text is longer than its length");
-    if (length <= sizeof(Slot)) [[likely]] {
+    if (length <= sizeof(Slot) / 2) [[likely]] {
+      std::memcpy(cursor, piece[i].data(), sizeof(Slot) / 2);
+    } else if (length <= sizeof(Slot)) {
       std::memcpy(cursor, piece[i].data(), sizeof(Slot));
     } else {
       std::memcpy(cursor, piece[i].data(), length);

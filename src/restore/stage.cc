@@ -4,10 +4,13 @@
 #include <algorithm>
 #include <atomic>
 #include <fstream>
+#include <map>
+#include <optional>
 
 #include "base/error.hh"
 #include "catalog/staging.hh"
 #include "restore/marker.hh"
+#include "restore/post_data.hh"
 #include "restore/schema.hh"
 #include "restore/workers.hh"
 
@@ -41,25 +44,78 @@ std::vector<Task> tasks_of(const Manifest& manifest) {
   return out;
 }
 
-void load_chunk(Connection& connection, const repository::BackupSource& source, const Task& task,
-                repository::Workspace& workspace, std::string& content) {
-  const repository::TableData& table = *task.table;
-  try {
-    connection.begin_copy_in(catalog::copy_in_statement(connection, table.schema, table.name, table.columns));
-    for (const repository::ObjectRef& ref : task.chunk->objects) {
-      source.read(repository::ObjectType::rows, ref, workspace, content);
-      connection.send_copy_data(content);
+// What one worker loads with. Rows go in binary where every column's type has a form that is known.
+class Loader {
+ public:
+  Loader(Connection& connection, const repository::BackupSource& source)
+      : connection_(connection), source_(source) {}
+
+  // Throws damaged when the database stores another number of rows than the chunk has.
+  void load(const Task& task) {
+    const repository::TableData& table = *task.table;
+    try {
+      std::uint64_t stored = 0;
+      for (const repository::ObjectRef& ref : task.chunk->objects) {
+        source_.read(repository::ObjectType::rows, ref, workspace_, text_);
+        stored += copy(table);
+      }
+      if (stored != task.chunk->rows) {
+        throw Error(ExitCode::damaged, "the database stored " + std::to_string(stored) +
+                                           " rows of a chunk that has " + std::to_string(task.chunk->rows));
+      }
+    } catch (Error& error) {
+      error.with_context("loading the table " + printable(table.schema + "." + table.name));
+      throw;
     }
-    const std::uint64_t stored = connection.finish_copy_in();
-    if (stored != task.chunk->rows) {
-      throw Error(ExitCode::damaged, "the database stored " + std::to_string(stored) +
-                                         " rows of a chunk that has " + std::to_string(task.chunk->rows));
-    }
-  } catch (Error& error) {
-    error.with_context("loading the table " + printable(table.schema + "." + table.name));
-    throw;
   }
-}
+
+ private:
+  const postgres::BinaryRows* binary_form(const repository::TableData& table) {
+    const auto [found, added] = forms_.try_emplace(&table);
+    if (added) {
+      auto wires = catalog::read_wires(connection_, table.schema, table.name, table.columns);
+      if (!wires.empty()) found->second.emplace(std::move(wires));
+    }
+    return found->second ? &*found->second : nullptr;
+  }
+
+  // Whole rows of about this many bytes are one COPY: the binary form needs as much memory again.
+  static constexpr std::size_t slice = std::size_t{2} << 20U;
+
+  std::uint64_t copy(const repository::TableData& table) {
+    std::uint64_t stored = 0;
+    for (std::string_view rest = text_; !rest.empty();) {
+      std::size_t end = rest.size() <= slice ? rest.size() : rest.rfind('\n', slice - 1) + 1;
+      if (end == 0) end = std::min(rest.find('\n', slice), rest.size() - 1) + 1;
+      stored += copy_rows(table, rest.substr(0, end));
+      rest.remove_prefix(end);
+    }
+    return stored;
+  }
+
+  std::uint64_t copy_rows(const repository::TableData& table, std::string_view rows) {
+    const postgres::BinaryRows* const form = binary_form(table);
+    const bool binary = form != nullptr && form->convert(rows, binary_);
+    connection_.begin_copy_in(
+        catalog::copy_in_statement(connection_, table.schema, table.name, table.columns,
+                                   binary ? catalog::CopyFormat::binary : catalog::CopyFormat::text));
+    if (binary) {
+      connection_.send_copy_data(postgres::BinaryRows::header);
+      connection_.send_copy_data(binary_);
+      connection_.send_copy_data(postgres::BinaryRows::trailer);
+    } else {
+      connection_.send_copy_data(rows);
+    }
+    return connection_.finish_copy_in();
+  }
+
+  Connection& connection_;
+  const repository::BackupSource& source_;
+  repository::Workspace workspace_;
+  std::string text_;
+  std::string binary_;
+  std::map<const repository::TableData*, std::optional<postgres::BinaryRows>> forms_;
+};
 
 void load_rows(Session& s, const repository::BackupSource& source, const StagingDatabase& staging,
                unsigned jobs) {
@@ -71,10 +127,9 @@ void load_rows(Session& s, const repository::BackupSource& source, const Staging
   run_workers(useful, s.stop, [&](const std::stop_token& stop) {
     Connection connection = Connection::open(staging.settings(), stop);
     catalog::prepare_for_loading(connection);
-    repository::Workspace workspace;
-    std::string content;
+    Loader loader(connection, source);
     for (std::size_t i = next++; i < tasks.size(); i = next++) {
-      load_chunk(connection, source, tasks[i], workspace, content);
+      loader.load(tasks[i]);
       s.reporter.progress(rows += tasks[i].chunk->rows);
     }
   });
@@ -98,14 +153,11 @@ std::uint64_t index_memory_mb(const postgres::ConnectionSettings& settings, unsi
   return unknown;
 }
 
-void finish_schema(Session& s, const SchemaArchive& archive, const Target& t, const StagingDatabase& staging,
-                   unsigned jobs) {
+void finish_schema(Session& s, const SchemaArchive& archive, const Manifest& manifest, const Target& t,
+                   const StagingDatabase& staging, unsigned jobs) {
   s.reporter.begin_phase("indexing", staging.name(), 0, report::Unit::items);
   if (t.tool_connects) {
-    const std::string options =
-        "-c synchronous_commit=off -c max_parallel_maintenance_workers=0 -c maintenance_work_mem=" +
-        std::to_string(index_memory_mb(s.settings(), jobs)) + "MB";
-    archive.restore(Section::post_data, staging.settings(), jobs, options, s.stop);
+    restore_post_data(s, archive, manifest, staging.settings(), {jobs, index_memory_mb(s.settings(), jobs)});
   } else {
     Connection connection = Connection::open(staging.settings(), s.stop);
     connection.execute(
@@ -193,7 +245,7 @@ void load(Session& s, const repository::BackupSource& source, const Target& targ
   const SchemaArchive archive(content, target.tools, s.settings());
   prepare_schema(s, archive, target, staging);
   load_rows(s, source, staging, jobs);
-  finish_schema(s, archive, target, staging, jobs);
+  finish_schema(s, archive, source.manifest(), target, staging, jobs);
   Connection connection = Connection::open(staging.settings(), s.stop);
   catalog::prepare_for_loading(connection);
   catalog::silence_triggers(connection);

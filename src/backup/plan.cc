@@ -15,8 +15,13 @@ using repository::TableData;
 
 namespace {
 
-// Full chunks are about 8 MB of heap. The tail is finer, because that is where rows still change.
-constexpr std::array<std::uint64_t, 3> range_sizes{1024, 32, 8};
+// Full chunks are about 8 MB of heap. Towards the end of a table they are finer, because that is where rows
+// still change: new ones are put into the room of those that were updated lately.
+struct RangeSize {
+  std::uint64_t pages;
+  std::uint64_t from_end;  // no range of this size comes closer to the table's end
+};
+constexpr std::array<RangeSize, 3> range_sizes{{{1024, 2048}, {32, 0}, {8, 0}}};
 
 std::string table_signature(const catalog::Table& table, const catalog::ServerFacts& server) {
   if (table.signature.empty()) return "";
@@ -29,8 +34,9 @@ std::string table_signature(const catalog::Table& table, const catalog::ServerFa
 std::vector<PageRange> page_ranges(std::uint64_t pages) {
   std::vector<PageRange> ranges;
   std::uint64_t first = 0;
-  for (const std::uint64_t size : range_sizes) {
-    for (; first + size <= pages; first += size) ranges.push_back({first, first + size});
+  for (const RangeSize& size : range_sizes) {
+    for (; first + size.pages + size.from_end <= pages; first += size.pages)
+      ranges.push_back({first, first + size.pages});
   }
   ranges.push_back({first, std::nullopt});
   return ranges;

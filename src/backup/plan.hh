@@ -18,9 +18,9 @@ struct PageRange {
   std::optional<std::uint64_t> end;  // empty: to the end of the table
 };
 
-// Cuts a table of `pages` heap pages at multiples of 1024, the rest at multiples of 32, and what is left then
-// of 8; the last range is open. Positions alone decide: a table that grows keeps the ranges it had, and its
-// ever-changing tail is small.
+// Cuts a table of `pages` heap pages at multiples of 1024 as long as 2048 more follow, the rest at multiples
+// of 32, and what is left then of 8; the last range is open. Positions alone decide: a table that grows keeps
+// the ranges it had, and what a change near its end makes anew is small.
 std::vector<PageRange> page_ranges(std::uint64_t pages);
 
 // Empty when the parent's chunks can be compared with this server and database, else why not.

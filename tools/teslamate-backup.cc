@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "backup/backup.hh"
+#include "backup/to_file.hh"
 #include "base/error.hh"
+#include "carried.hh"
 #include "cli/run_main.hh"
 #include "connection_settings.hh"
+#include "hooks.hh"
+#include "open_repository.hh"
+#include "record_run.hh"
 #include "repository/last_seen.hh"
 
 namespace {
@@ -12,15 +17,24 @@ using namespace tmb;
 struct Options {
   backup::Options backup;
   repository::OpenOptions open;
+  tools::FileTarget file;
 };
 
 void add_options(CLI::App& app, Options& options) {
+  auto* file = app.add_option("FILE", options.file.destination.file,
+                              "Write one file instead: NAME.tmb, NAME.sql or NAME.bck, with .gz or .zst\n"
+                              "behind it, or - for stdout");
+  auto* force = app.add_flag("--force", options.file.destination.force, "Replace FILE if it is there");
+  auto* format = app.add_option("--format", options.file.format,
+                                "The kind of FILE whatever its name: tmb, sql, sql.gz, sql.zst");
+  format->type_name("KIND")->needs(file);
+  force->needs(file);
   app.add_flag("--full", options.backup.full, "Read every row, whatever the last snapshot says");
   app.add_option("--tag", options.backup.tag, "A word to find the snapshot by")->type_name("TEXT");
+  app.add_flag("--scheduled", options.backup.scheduled,
+               "The timer takes it: retention may remove it, as it never does with others");
   app.add_flag("--init", options.open.init, "Make the repository's folder if it is missing");
-  app.add_flag("--accept-repository", options.open.accept,
-               "Go on with another repository, or an older copy of it, than this machine remembers");
-  app.add_flag("--dry-run", options.backup.dry_run, "Say what would be read; write nothing");
+  app.add_flag("--dry-run", options.backup.dry_run, "Say what would be read; write nothing")->excludes(file);
 }
 
 report::Json to_json(const backup::Outcome& outcome) {
@@ -62,17 +76,24 @@ base::ExitCode run(Options& options, cli::Context& context) {
   options.backup.tool_version = cli::version();
   options.backup.pg_bin_dir = context.settings.database.pg_bin_dir;
   const bool dry_run = options.backup.dry_run;
-  const base::Path& path = context.repository();
+  const tools::Hooks hooks(context, "teslamate-backup");
+  if (!dry_run) hooks.before_backup();
+  if (options.file.wanted()) {
+    tools::back_up_to_file(options.file, options.backup, context);
+    hooks.after_backup();
+    return base::ExitCode::ok;
+  }
   const base::Path& state = context.settings.state_dir;
   // A dry run writes nothing, so it does not make a repository either.
-  const repository::Opened opened = dry_run ? repository::Opened{repository::Repository::open(path), false}
-                                            : repository::open_for_backup(path, state, options.open);
-  if (opened.created) context.reporter.note("made a new repository in " + base::printable(path.string()));
+  const repository::Opened opened = dry_run ? repository::Opened{tools::open_repository(context), false}
+                                            : tools::open_for_backup(context, options.open);
+  tools::add_extras(options.backup, context, opened.repository.encrypted());
   const postgres::ConnectionSettings database =
       tools::connection_settings(context.settings, context.environment);
   const base::SystemClock clock;
   const backup::Outcome outcome =
-      backup::run(options.backup, {database, opened.repository, clock}, context.reporter, context.stop);
+      backup::run(options.backup, {database, repository::RepositorySink(opened.repository), clock},
+                  context.reporter, context.stop);
   if (!dry_run) {
     const repository::Manifest& m = outcome.manifest;
     try {
@@ -84,6 +105,7 @@ base::ExitCode run(Options& options, cli::Context& context) {
   }
   context.document.update(to_json(outcome));
   for (const std::string& line : backup::describe(outcome)) context.reporter.result(line);
+  if (!dry_run) hooks.after_backup();
   return base::ExitCode::ok;
 }
 
@@ -97,7 +119,8 @@ int main(int argc, char** argv) {
       .epilogue =
           "Examples:\n"
           "  teslamate-backup -r /var/lib/teslamate-backup/repository\n"
-          "  teslamate-backup -h /run/postgresql -U teslamate --tag before-upgrade\n",
+          "  teslamate-backup -h /run/postgresql -U teslamate --tag before-upgrade\n"
+          "  teslamate-backup teslamate.sql.gz\n",
       .database = true,
       .repository = true,
       .jobs = true,
@@ -107,5 +130,10 @@ int main(int argc, char** argv) {
   };
   return cli::run_main(
       argc, argv, info, [&](CLI::App& app) { add_options(app, options); },
-      [&](cli::Context& context) { return run(options, context); });
+      [&](cli::Context& context) {
+        return tools::with_failure_hook(context, "teslamate-backup", [&] {
+          return tools::record_run(context, "backup", !options.backup.dry_run && !options.file.wanted(),
+                                   [&] { return run(options, context); });
+        });
+      });
 }

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: MIT
-// teslamate-verify: is what the repository holds complete and unchanged?
+// teslamate-verify: is what a repository or a file holds complete and unchanged?
 #include <filesystem>
 
 #include "base/error.hh"
 #include "cli/run_main.hh"
+#include "open_repository.hh"
+#include "record_run.hh"
 #include "service/notify.hh"
+#include "status/rotation.hh"
 #include "verify/describe.hh"
+#include "verify/file.hh"
+#include "verify/vault.hh"
 #include "verify/verify.hh"
 
 namespace {
@@ -17,18 +22,42 @@ using base::ExitCode;
 struct Options {
   std::vector<std::string> what;  // snapshots, or folders of repositories
   bool read_data = false;
+  bool rotate = false;
 };
 
 void add_options(CLI::App& app, Options& options) {
-  app.add_option("SNAPSHOT", options.what,
-                 "snapshots, or folders of repositories (default: the whole repository)");
-  app.add_flag("--read-data", options.read_data, "read, decode and hash every byte");
+  app.add_option("SNAPSHOT|FILE", options.what,
+                 "snapshots, folders of repositories, dumps or .tmb files (default: the whole repository)");
+  auto* all = app.add_flag("--read-data", options.read_data, "read, decode and hash every byte");
+  app.add_flag("--rotate", options.rotate,
+               "read a part, another one in each run: everything within [goals] read_all_within")
+      ->excludes(all);
+}
+
+// Will the tokens of the newest snapshot open with the ENCRYPTION_KEY of today, as far as that is known here?
+void tell_about_vault(const repository::Repository& repository, const cli::Context& context,
+                      report::Json& document) {
+  const base::Secret key = config::find_encryption_key(context.settings.database, context.environment);
+  if (key.empty()) return;
+  try {
+    const auto latest = repository.read_latest();
+    if (!latest) return;
+    const teslamate::VaultReport report = verify::check_vault(repository, *latest, key);
+    document["tokens"] = {{"stored", report.values}, {"opened", report.opened}, {"refused", report.refused}};
+    if (report.answer == teslamate::KeyAnswer::wrong) {
+      context.reporter.warning("snapshot " + latest->id + ": " + report.sentence);
+    } else {
+      context.reporter.note("snapshot " + latest->id + ": " + report.sentence);
+    }
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::damaged) throw;  // told already
+  }
 }
 
 // One repository: its findings are shown and put into `document`. Returns the code that they deserve.
 ExitCode verify_one(const base::Path& path, const verify::Options& options,
                     const std::vector<std::string>& names, cli::Context& context, report::Json& document) {
-  const auto repository = repository::Repository::open(path);
+  const auto repository = tools::open_repository_at(context, path);
   verify::Options chosen = options;
   for (const std::string& name : names) chosen.snapshots.push_back(repository.resolve(name));
   const verify::Report report = verify::verify(repository, chosen, context.reporter, context.stop);
@@ -44,6 +73,7 @@ ExitCode verify_one(const base::Path& path, const verify::Options& options,
   document = verify::to_json(report, chosen);
   document["repository"] = path.string();
   document["repository_id"] = repository.id();
+  tell_about_vault(repository, context, document);
   ExitCode code = ExitCode::ok;
   for (const verify::Damage& damage : report.damage) {
     code = code == ExitCode::ok ? damage.code : base::more_severe(code, damage.code);
@@ -55,13 +85,20 @@ ExitCode run(const Options& options, cli::Context& context) {
   context.reporter.set_status_sink([](std::string_view status) { service::notify_status(status); });
   std::vector<base::Path> repositories;
   std::vector<std::string> names;
+  std::vector<std::string> files;
   for (const std::string& what : options.what) {
+    if (tools::is_dump_argument(what)) {
+      files.push_back(what);
+      continue;
+    }
     if (what.find('/') != std::string::npos || std::filesystem::is_directory(what)) {
       repositories.emplace_back(what);
     } else {
       names.push_back(what);
     }
   }
+  for (const std::string& file : files) tools::verify_file(file, context);
+  if (!files.empty() && repositories.empty() && names.empty()) return ExitCode::ok;
   if (repositories.empty()) repositories.push_back(context.repository());
   if (!names.empty() && repositories.size() > 1) {
     throw Error(ExitCode::usage, "snapshots can be named of one repository only");
@@ -69,6 +106,16 @@ ExitCode run(const Options& options, cli::Context& context) {
   verify::Options how;
   how.read_data = options.read_data;
   how.jobs = context.settings.jobs;
+  const base::Path& state = context.settings.state_dir;
+  const bool whole = options.what.empty();  // of the configured repository, which the rotation is about
+  const base::SystemClock clock;
+  const base::Time began = clock.now();
+  auto rotation = status::Rotation::read(state, repositories.front());
+  if (options.rotate) {
+    if (!whole) throw Error(ExitCode::usage, "--rotate goes through the whole repository: name nothing else");
+    how.parts = rotation.due(began, context.settings.goals.read_all_within);
+    context.document["rotation"] = how.parts.size();
+  }
   report::Json& documents = context.document["repositories"] = report::Json::array();
   ExitCode code = ExitCode::ok;
   std::string damaged;
@@ -79,7 +126,12 @@ ExitCode run(const Options& options, cli::Context& context) {
     code = code == ExitCode::ok ? found : base::more_severe(code, found);
     damaged += (damaged.empty() ? "" : ", ") + base::printable(path.string());
   }
-  if (code == ExitCode::ok) return code;
+  if (code == ExitCode::ok) {
+    if (options.rotate) rotation.mark(how.parts, began);
+    if (options.read_data && whole) rotation.mark_all(began);
+    if (whole) rotation.write(state, repositories.front());
+    return code;
+  }
   throw Error(code, code == ExitCode::damaged ? "there is damage in " + damaged
                                               : "not everything could be read in " + damaged)
       .with_hint(
@@ -92,13 +144,18 @@ int main(int argc, char** argv) {
   Options options;
   cli::ProgramInfo info;
   info.name = "teslamate-verify";
-  info.about = "Checks that the snapshots of a repository are complete and unchanged. Changes nothing.";
+  info.about =
+      "Checks that the snapshots of a repository, or a file, are complete and unchanged. Changes nothing.";
   info.epilogue =
       "Exit codes: 0 intact, 10 no repository there, 13 damaged, 17 unreadable, 21 no such snapshot.";
   info.repository = true;
   info.jobs = true;
+  info.state = true;
   info.unsaid_state = "nothing was changed";
   return cli::run_main(
       argc, argv, info, [&](CLI::App& app) { add_options(app, options); },
-      [&](cli::Context& context) { return run(options, context); });
+      [&](cli::Context& context) {
+        return tools::record_run(context, "verify", options.what.empty(),
+                                 [&] { return run(options, context); });
+      });
 }

@@ -9,12 +9,15 @@
 #include <thread>
 
 #include "backup/copy.hh"
+#include "backup/dump.hh"
+#include "backup/extras.hh"
 #include "backup/plan.hh"
 #include "backup/schema.hh"
 #include "backup/session.hh"
 #include "base/error.hh"
 #include "catalog/reader.hh"
 #include "crypto/sha256.hh"
+#include "repository/objects_of.hh"
 #include "teslamate/cars.hh"
 
 namespace tmb::backup {
@@ -25,25 +28,13 @@ using repository::Manifest;
 
 namespace {
 
-void refuse_obstacles(const Session& session) {
-  if (session.obstacles.empty()) return;
-  std::string list;
-  for (const catalog::Obstacle& o : session.obstacles) {
-    list += (list.empty() ? "" : "; ") + base::printable(o.object) + ": " + base::printable(o.why);
-  }
-  throw Error(ExitCode::database, "the database holds what a snapshot could not bring back: " + list)
-      .with_hint(
-          "a role that owns the objects or has pg_read_all_data can read all tables; for the rest use "
-          "pg_dump");
-}
-
 // The newest snapshot that can be read. A damaged manifest is passed over, so that a good new snapshot is
 // made.
-std::optional<Manifest> read_parent(const repository::Repository& repository, report::Reporter& reporter) {
-  std::vector<std::string> ids = repository.snapshot_ids();
+std::optional<Manifest> read_parent(const repository::BackupSink& sink, report::Reporter& reporter) {
+  std::vector<std::string> ids = sink.snapshot_ids();
   for (; !ids.empty(); ids.pop_back()) {
     try {
-      return repository.read_manifest(ids.back());
+      return sink.read_manifest(ids.back());
     } catch (const Error& error) {
       if (error.code() != ExitCode::damaged) throw;
       reporter.warning(error.message());
@@ -116,16 +107,21 @@ void add_tables(const Plan& plan, CopyResult& copied, Outcome& outcome) {
   }
 }
 
-std::uint64_t stored_bytes(const repository::Repository& repository, const Manifest& manifest) {
+// The archive holds all of it: what the chunks need besides is not said twice.
+void describe_dump(Session& session, const DumpResult& dump, Outcome& outcome) {
+  outcome.manifest.dump = dump.pieces;
+  outcome.manifest.dump_rows = count_all_rows(session);
+  outcome.manifest.sequences.clear();
+  outcome.manifest.materialized_views.clear();
+}
+
+std::uint64_t stored_bytes(const repository::BackupSink& sink, const Manifest& manifest) {
   std::set<std::string> seen;
-  std::uint64_t sum = repository.manifest_bytes(manifest.id);
-  const auto add = [&](const repository::ObjectRef& ref) {
-    if (seen.insert(ref.id).second) sum += repository.objects().stored_bytes(ref);
-  };
-  add(manifest.schema);
-  for (const repository::TableData& table : manifest.tables) {
-    for (const repository::Chunk& chunk : table.chunks) std::ranges::for_each(chunk.objects, add);
-  }
+  std::uint64_t sum = 0;
+  repository::for_each_object(manifest,
+                              [&](repository::ObjectType /*type*/, const repository::ObjectRef& ref) {
+                                if (seen.insert(ref.id).second) sum += sink.stored_bytes(ref);
+                              });
   return sum;
 }
 
@@ -136,10 +132,11 @@ Manifest new_manifest(const Options& options, const Adapters& adapters,
   manifest.parent = parent ? parent->id : "";
   manifest.sequence = parent ? parent->sequence + 1 : 1;
   // Behind every listed snapshot, also one whose manifest cannot be read.
-  const std::vector<std::string> listed = adapters.repository.snapshot_ids();
+  const std::vector<std::string> listed = adapters.sink.snapshot_ids();
   manifest.id = next_snapshot_id(manifest.time, listed.empty() ? "" : listed.back(), crypto::random_hex(2));
-  manifest.repository_id = adapters.repository.id();
+  manifest.repository_id = adapters.sink.repository_id();
   manifest.tag = options.tag;
+  manifest.scheduled = options.scheduled;
   manifest.host = host_name();
   manifest.tool_version = options.tool_version;
   return manifest;
@@ -157,34 +154,39 @@ Outcome run(const Options& options, const Adapters& adapters, report::Reporter& 
   const auto seconds_since = [](std::chrono::steady_clock::time_point from) {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - from).count();
   };
-  const repository::Repository& repository = adapters.repository;
+  const repository::BackupSink& sink = adapters.sink;
   std::optional<base::FileLock> lock;
-  if (!options.dry_run) lock = repository.lock_for_writing();
-  const std::optional<Manifest> parent = read_parent(repository, reporter);
+  if (!options.dry_run) lock = sink.lock_for_writing();
+  const std::optional<Manifest> parent = read_parent(sink, reporter);
 
   Session session = open_session(adapters.database, options.lock_timeout_ms, stop);
-  refuse_obstacles(session);
+  const bool by_pg_dump = needs_pg_dump(session, reporter);
   Outcome outcome;
   outcome.manifest = new_manifest(options, adapters, parent);
   const Manifest* trusted = trusted_parent(options, parent, session, reporter);
-  const Plan plan = make_plan(session.tables, session.server, trusted);
+  const std::vector<catalog::Table> no_tables;
+  const Plan plan = make_plan(by_pg_dump ? no_tables : session.tables, session.server, trusted);
   outcome.manifest.catalog_fingerprint = catalog::read_catalog_fingerprint(session.connection);
   const std::string names = catalog::read_names_fingerprint(session.connection);
 
   reporter.begin_phase("reading", session.database.name, plan.pages * session.server.block_size,
                        report::Unit::bytes);
   SchemaResult schema;
+  DumpResult dump;
   CopyResult copied = copy_tables(
       plan, session, adapters.database, trusted == nullptr ? 0 : trusted->origin.oldest_transaction,
-      options.dry_run ? nullptr : &repository.objects(), workers(options),
+      options.dry_run ? nullptr : &sink, workers(options),
       [&](const std::stop_token& stop_all) {
         schema =
             store_schema(options, adapters, session.snapshot, session.server.version_number / 10000,
                          session.database.encoding, outcome.manifest.catalog_fingerprint, trusted, stop_all);
+        if (by_pg_dump && !options.dry_run) dump = store_dump(options, adapters, session, stop_all);
       },
       reporter, stop);
   describe_database(session, outcome.manifest);
+  note_vault(session.connection, options, sink.encrypted(), outcome, reporter);
   add_tables(plan, copied, outcome);
+  if (by_pg_dump) describe_dump(session, dump, outcome);
   // Also proof that the session, and with it the snapshot and the locks, lasted to the end.
   session.connection.execute("COMMIT");
   // Names and labels are printed as they are when a row is read, not as they were in the snapshot.
@@ -199,21 +201,22 @@ Outcome run(const Options& options, const Adapters& adapters, report::Reporter& 
   outcome.manifest.schema = schema.object;
   outcome.manifest.dump_tool_version = schema.tool_version;
   outcome.schema_unchanged = schema.unchanged;
-  outcome.read_bytes = copied.totals.read_bytes;
-  outcome.healed = copied.totals.healed;
+  outcome.read_bytes = copied.totals.read_bytes + dump.read_bytes;
+  outcome.healed = copied.totals.healed + dump.healed;
+  carry_files(options, sink, outcome, reporter);
   outcome.manifest.seconds = seconds_since(started);
   outcome.dry_run = options.dry_run;
   if (options.dry_run) return outcome;
 
   if (stop.stop_requested()) throw Error(ExitCode::interrupted, "interrupted");
-  repository.publish(outcome.manifest);
+  const std::uint64_t manifest_bytes = sink.publish(outcome.manifest);
   if (outcome.healed > 0) {
     reporter.warning(report::counted(outcome.healed, "damaged object was", "damaged objects were") +
                      " found in the repository and written again; run teslamate-verify --read-data");
   }
   outcome.new_bytes =
-      copied.totals.new_bytes + schema.new_bytes + repository.manifest_bytes(outcome.manifest.id);
-  outcome.stored_bytes = stored_bytes(repository, outcome.manifest);
+      copied.totals.new_bytes + schema.new_bytes + dump.new_bytes + outcome.files_new_bytes + manifest_bytes;
+  outcome.stored_bytes = manifest_bytes + stored_bytes(sink, outcome.manifest);
   return outcome;
 }
 

@@ -8,9 +8,10 @@
 #include <vector>
 
 #include "base/clock.hh"
+#include "files/collect.hh"
 #include "postgres/connection.hh"
 #include "report/reporter.hh"
-#include "repository/repository.hh"
+#include "repository/sink.hh"
 
 namespace tmb::backup {
 
@@ -19,14 +20,17 @@ struct Options {
   bool full = false;  // read every row, whatever the last snapshot says
   bool dry_run = false;
   std::string tag;
+  bool scheduled = false;  // said in the manifest: retention may let go of it
   int lock_timeout_ms = 5000;
   std::string tool_version;
-  std::string pg_bin_dir;  // where to look for pg_dump first; may be empty
+  std::string pg_bin_dir;       // where to look for pg_dump first; may be empty
+  base::Secret encryption_key;  // TeslaMate's, to tell whether it opens the stored tokens; may be empty
+  files::Wanted files;          // carried in encrypted repositories
 };
 
 struct Adapters {
   const postgres::ConnectionSettings& database;
-  const repository::Repository& repository;
+  const repository::BackupSink& sink;
   const base::Clock& clock;
 };
 
@@ -41,11 +45,12 @@ struct TableOutcome {
 struct Outcome {
   repository::Manifest manifest;  // as published; in a dry run: as it would be, without objects
   std::vector<TableOutcome> tables;
-  std::uint64_t new_bytes = 0;     // added to the repository, manifest included
-  std::uint64_t stored_bytes = 0;  // all that the snapshot occupies, shared or not
-  std::uint64_t read_bytes = 0;    // COPY text read from the server
-  std::uint64_t healed = 0;        // damaged objects written again
-  bool dry_run = false;            // nothing was stored
+  std::uint64_t new_bytes = 0;        // added to the repository, manifest included
+  std::uint64_t stored_bytes = 0;     // all that the snapshot occupies, shared or not
+  std::uint64_t read_bytes = 0;       // COPY text read from the server
+  std::uint64_t files_new_bytes = 0;  // of new_bytes, for carried files
+  std::uint64_t healed = 0;           // damaged objects written again
+  bool dry_run = false;               // nothing was stored
   bool schema_unchanged = false;
   double lock_seconds = 0;  // how long a change of a table's definition would have had to wait
 };

@@ -14,8 +14,8 @@ namespace tmb::backup {
 
 using base::Error;
 using base::ExitCode;
+using repository::BackupSink;
 using repository::Chunk;
-using repository::ObjectStore;
 using repository::ObjectType;
 using repository::StoredObject;
 
@@ -29,7 +29,7 @@ constexpr std::size_t slice_bytes = std::size_t{16} << 20U;
 // Collects the rows of one chunk and stores them as they fill an object.
 class ChunkWriter {
  public:
-  ChunkWriter(const ObjectStore& store, repository::Workspace& workspace, std::string& buffer)
+  ChunkWriter(const BackupSink& store, repository::Workspace& workspace, std::string& buffer)
       : store_(store), workspace_(workspace), buffer_(buffer) {
     buffer_.clear();
   }
@@ -60,7 +60,7 @@ class ChunkWriter {
   std::uint64_t healed = 0;
 
  private:
-  const ObjectStore& store_;
+  const BackupSink& store_;
   repository::Workspace& workspace_;
   std::string& buffer_;
 };
@@ -71,7 +71,7 @@ struct Shared {
   const Session& session;
   const postgres::ConnectionSettings& settings;
   std::uint64_t parent_oldest_transaction;
-  const ObjectStore* store;
+  const BackupSink* store;
   report::Reporter& reporter;
   CopyResult& result;
   std::uint64_t block_size;
@@ -200,7 +200,7 @@ void guarded(Shared& shared, Work&& work) {
 }  // namespace
 
 CopyResult copy_tables(const Plan& plan, const Session& session, const postgres::ConnectionSettings& settings,
-                       std::uint64_t parent_oldest_transaction, const ObjectStore* store, unsigned jobs,
+                       std::uint64_t parent_oldest_transaction, const BackupSink* store, unsigned jobs,
                        const std::function<void(const std::stop_token&)>& also, report::Reporter& reporter,
                        const std::stop_token& stop) {
   CopyResult result;

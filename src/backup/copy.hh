@@ -36,7 +36,7 @@ struct CopyResult {
 // (the schema dump). `store` null: nothing is stored and chunks that would be read have no objects (dry run).
 // The first error of any worker stops the others and is thrown.
 CopyResult copy_tables(const Plan& plan, const Session& session, const postgres::ConnectionSettings& settings,
-                       std::uint64_t parent_oldest_transaction, const repository::ObjectStore* store,
+                       std::uint64_t parent_oldest_transaction, const repository::BackupSink* store,
                        unsigned jobs, const std::function<void(const std::stop_token&)>& also,
                        report::Reporter& reporter, const std::stop_token& stop);
 

@@ -64,6 +64,12 @@ std::vector<std::string> describe(const Outcome& outcome) {
     lines.push_back("  " + padded(rest, name_width, false) + "  " +
                     padded(grouped(m.rows() - rows_shown), rows_width, true) + " rows");
   }
+  if (!m.files.empty()) {
+    std::uint64_t bytes = 0;
+    for (const repository::CarriedFile& file : m.files) bytes += file.bytes;
+    lines.push_back("  " + counted(m.files.size(), "file or folder", "files and folders") + " carried, " +
+                    byte_size(bytes));
+  }
   if (outcome.dry_run) {
     std::uint64_t chunks = 0;
     std::uint64_t unchanged = 0;

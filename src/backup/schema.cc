@@ -5,8 +5,6 @@
 
 namespace tmb::backup {
 
-namespace {
-
 // pg_dump writes the time into the archive's header, seven integers behind the compression; with a fixed one,
 // equal definitions make equal archives. The layout: PostgreSQL's pg_backup_archiver.c, ReadHead. An unknown
 // header is left as it is.
@@ -26,8 +24,6 @@ void fix_creation_time(std::string& archive) {
   }
 }
 
-}  // namespace
-
 SchemaResult store_schema(const Options& options, const Adapters& adapters, const std::string& snapshot,
                           int server_major, const std::string& encoding,
                           const std::string& catalog_fingerprint, const repository::Manifest* parent,
@@ -38,7 +34,7 @@ SchemaResult store_schema(const Options& options, const Adapters& adapters, cons
   result.tool_version = tools.version;
   const bool same = parent != nullptr && parent->catalog_fingerprint == catalog_fingerprint &&
                     parent->dump_tool_version == tools.version;
-  if (same && adapters.repository.objects().looks_intact(parent->schema)) {
+  if (same && adapters.sink.looks_intact(parent->schema)) {
     result.object = parent->schema;
     result.unchanged = true;
     return result;
@@ -56,7 +52,7 @@ SchemaResult store_schema(const Options& options, const Adapters& adapters, cons
   fix_creation_time(archive);
   repository::Workspace workspace;
   const repository::StoredObject stored =
-      adapters.repository.objects().put(repository::ObjectType::schema, archive, workspace);
+      adapters.sink.put(repository::ObjectType::schema, archive, workspace);
   result.object = stored.ref;
   result.new_bytes = stored.new_bytes;
   return result;

@@ -26,4 +26,7 @@ SchemaResult store_schema(const Options& options, const Adapters& adapters, cons
                           const std::string& catalog_fingerprint, const repository::Manifest* parent,
                           const std::stop_token& stop);
 
+// Of an archive of pg_dump -Fc, by its first bytes: the time of the dump, made the same for all.
+void fix_creation_time(std::string& archive);
+
 }  // namespace tmb::backup

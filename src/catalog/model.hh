@@ -38,6 +38,7 @@ struct Extension {
 struct Obstacle {
   std::string object;  // such as: table public."a b"
   std::string why;
+  bool carried_by_pg_dump = false;  // false: nothing that runs as this role can bring it back
 };
 
 struct DatabaseFacts {

@@ -142,26 +142,33 @@ std::vector<Extension> read_extensions(Connection& connection) {
 
 std::vector<Obstacle> read_obstacles(Connection& connection) {
   std::string sql;
-  const auto add = [&](const std::string& part) {
-    sql += std::string(sql.empty() ? "" : " UNION ALL ") + part;
+  const auto add = [&](const std::string& part, bool carried_by_pg_dump = false) {
+    sql += std::string(sql.empty() ? "" : " UNION ALL ") + "SELECT o.*, " +
+           (carried_by_pg_dump ? "true" : "false") + " FROM (" + part + ") o(object, why)";
   };
   const std::string relations = user_relations;
-  add("SELECT count(*)::text || ' large objects', 'large objects are not carried yet' FROM "
+  add("SELECT count(*)::text || ' large objects', 'they are in no table' FROM "
       "pg_largeobject_metadata "
-      "HAVING count(*) > 0");
+      "HAVING count(*) > 0",
+      true);
   add("SELECT format('foreign table %I.%I', n.nspname, c.relname), 'its rows are on another server'" +
-      relations + " AND c.relkind = 'f'");
+          relations + " AND c.relkind = 'f'",
+      true);
   add("SELECT format('table %I.%I', n.nspname, c.relname), "
-      "'it uses the table access method ' || quote_ident(m.amname) || ', only heap is carried' "
+      "'it uses the table access method ' || quote_ident(m.amname) || ', not heap' "
       "FROM (SELECT c.oid" +
-      relations +
-      " AND c.relkind = 'r') u JOIN pg_class c ON c.oid = u.oid "
-      "JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_am m ON m.oid = c.relam WHERE m.amname <> "
-      "'heap'");
-  add("SELECT format('extension %I', e.extname), 'it keeps rows in tables of its own, which are not carried "
-      "yet' "
-      "FROM pg_extension e WHERE e.extconfig IS NOT NULL OR EXISTS (SELECT FROM pg_depend d JOIN pg_class c "
-      "ON "
+          relations +
+          " AND c.relkind = 'r') u JOIN pg_class c ON c.oid = u.oid "
+          "JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_am m ON m.oid = c.relam WHERE m.amname <> "
+          "'heap'",
+      true);
+  // An extension that names its tables with rows of users (extconfig) is dumped as it wants to be. Of one
+  // that does not, pg_dump would leave the rows out without a word.
+  add("SELECT format('extension %I', e.extname), 'it keeps rows in tables of its own, which no chunk holds' "
+      "FROM pg_extension e WHERE e.extconfig IS NOT NULL",
+      true);
+  add("SELECT format('extension %I', e.extname), 'it keeps rows in tables of its own, which are not dumped' "
+      "FROM pg_extension e WHERE e.extconfig IS NULL AND EXISTS (SELECT FROM pg_depend d JOIN pg_class c ON "
       "c.oid = d.objid WHERE d.classid = 'pg_class'::regclass AND d.deptype = 'e' AND d.refobjid = e.oid AND "
       "d.refclassid = 'pg_extension'::regclass AND c.relkind IN ('r', 'p', 'm', 'f'))");
   add("SELECT format('subscription %I', s.subname), 'a copy of it would take changes from the publisher' "
@@ -186,7 +193,8 @@ std::vector<Obstacle> read_obstacles(Connection& connection) {
       "WHERE r.rolname = current_user) AND (c.relforcerowsecurity OR NOT pg_has_role(c.relowner, 'USAGE'))");
   const Result rows = connection.query(sql);
   std::vector<Obstacle> out;
-  for (int row = 0; row < rows.rows(); ++row) out.push_back({rows.string(row, 0), rows.string(row, 1)});
+  for (int row = 0; row < rows.rows(); ++row)
+    out.push_back({rows.string(row, 0), rows.string(row, 1), rows.boolean(row, 2)});
   return out;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <poll.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <array>
@@ -18,9 +19,10 @@ namespace {
 constexpr std::size_t longest_answer = 64;
 
 // One line from the terminal, empty at its end; stops waiting when asked to stop.
-std::string read_answer(const std::stop_token& stop) {
+std::string read_answer(const std::stop_token& stop, std::size_t longest = longest_answer) {
   std::string line;
-  while (line.size() < longest_answer) {
+  line.reserve(longest);  // of a secret, no shorter copy is left behind
+  while (line.size() < longest) {
     if (stop.stop_requested())
       throw Error(ExitCode::interrupted, "interrupted before the question was answered");
     pollfd wait{STDIN_FILENO, POLLIN, 0};
@@ -33,6 +35,27 @@ std::string read_answer(const std::stop_token& stop) {
   }
   return line;
 }
+
+// What is typed is not shown while this lives.
+class NoEcho {
+ public:
+  NoEcho() {
+    if (::tcgetattr(STDIN_FILENO, &before_) != 0) return;
+    termios quiet = before_;
+    quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO | ECHONL);
+    changed_ = ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet) == 0;
+  }
+  NoEcho(const NoEcho&) = delete;
+  NoEcho& operator=(const NoEcho&) = delete;
+  ~NoEcho() {
+    if (changed_) ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &before_);
+  }
+  bool works() const { return changed_; }
+
+ private:
+  termios before_{};
+  bool changed_ = false;
+};
 
 bool is_yes(std::string answer) {
   answer.erase(answer.find_last_not_of(" \t\r") + 1);
@@ -54,12 +77,28 @@ const base::Path& Context::repository() const {
 void Context::confirm(const std::string& question) const {
   if (yes) return;
   // The answer must come from a person: a pipe that says "y" to everything is what --yes is for.
-  if (::isatty(STDIN_FILENO) != 1 || ::isatty(STDERR_FILENO) != 1) {
+  if (!on_terminal()) {
     throw Error(ExitCode::refused, "this has to be confirmed and there is no terminal to ask on: " + question)
         .with_hint("say --yes if you are sure");
   }
   base::write_all(STDERR_FILENO, base::printable(question) + " [y/N] ", "the terminal");
   if (!is_yes(read_answer(stop))) throw Error(ExitCode::refused, "not confirmed");
+}
+
+bool Context::on_terminal() const { return ::isatty(STDIN_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1; }
+
+base::Secret Context::ask_secret(const std::string& question) const {
+  constexpr std::size_t longest_secret = 4096;
+  if (!on_terminal()) {
+    throw Error(ExitCode::wrong_key, "a passphrase is needed and there is no terminal to ask on")
+        .with_hint("name a file with --key-file or [repository] key_file, or use a systemd credential");
+  }
+  const NoEcho no_echo;
+  if (!no_echo.works()) throw Error(ExitCode::local_io, "the terminal cannot hide what is typed");
+  base::write_all(STDERR_FILENO, base::printable(question) + ": ", "the terminal");
+  base::Secret answer(read_answer(stop, longest_secret));
+  base::write_all(STDERR_FILENO, "\n", "the terminal");
+  return answer;
 }
 
 }  // namespace tmb::cli

@@ -51,6 +51,10 @@ void add_common_flags(CLI::App& app, SharedFlags& flags) {
 void add_shared_flags(CLI::App& app, const ProgramInfo& info, SharedFlags& flags) {
   if (info.repository) {
     app.add_option("-r,--repository", flags.repository, "folder of the repository")->type_name("DIR");
+    app.add_option("--key-file", flags.key_file, "file with the key or passphrase of an encrypted repository")
+        ->type_name("FILE");
+    app.add_flag("--accept-repository", flags.accept_repository,
+                 "go on with another repository, or an older copy of it, than this machine remembers");
   }
   if (info.jobs) {
     app.add_option("-j,--jobs", flags.jobs, "workers at the same time (default: number of processors)")
@@ -77,10 +81,15 @@ void apply_flags(config::Settings& settings, const SharedFlags& flags) {
   put(settings.database.name, flags.database);
   put(settings.database.user, flags.user);
   put(settings.repository, flags.repository);
+  put(settings.key.key_file_flag, flags.key_file);
+  settings.key.accept_repository = flags.accept_repository;
   put(settings.state_dir, flags.state_dir);
   if (!flags.port.empty()) settings.database.port = std::to_string(number(flags.port, "--port", 1, 65535));
   if (!flags.jobs.empty()) settings.jobs = number(flags.jobs, "--jobs", 1, max_jobs);
-  if (!flags.units.empty()) settings.restore.units = flags.units;
+  if (!flags.units.empty()) {
+    settings.restore.units = flags.units;
+    settings.restore.commands = {};  // somebody who names units means units
+  }
 }
 
 }  // namespace tmb::cli

@@ -21,6 +21,8 @@ struct SharedFlags {
   std::string user;
   std::string database;
   std::string repository;
+  std::string key_file;
+  bool accept_repository = false;
   std::string jobs;
   std::string state_dir;
   std::vector<std::string> units;

@@ -54,6 +54,9 @@ struct Context {
   // Asks on the terminal, yes or no. Returns when the answer is yes or --yes was given. Throws refused when
   // the answer is no or there is no terminal to ask on; `what` completes "not confirmed: …".
   void confirm(const std::string& question) const;
+  // One line from the terminal, not echoed. Throws wrong_key when there is no terminal to ask on.
+  base::Secret ask_secret(const std::string& question) const;
+  bool on_terminal() const;  // there is somebody to ask
 };
 
 using AddOptions = std::function<void(CLI::App&)>;

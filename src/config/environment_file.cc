@@ -24,10 +24,6 @@ bool is_name(std::string_view name) {
          std::ranges::all_of(name, [&](char c) { return letter(c) || digit(c); });
 }
 
-bool is_control(char c) {
-  return (static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\n') || c == 0x7F;
-}
-
 std::size_t utf8_length(unsigned char first) {
   if (first < 0x80) return 1;
   if (first < 0xC2 || first >= 0xF5) return 0;
@@ -187,7 +183,7 @@ class Parser {
       throw base::Error(base::ExitCode::damaged,
                         "the assignment that ends in line " + std::to_string(line_) + " is not UTF-8");
     }
-    if (!is_name(name_) || std::ranges::any_of(value_, is_control)) return;
+    if (!is_name(name_)) return;  // control characters in a value are as good as any
     const auto there = std::ranges::find(out_, name_, &std::pair<std::string, std::string>::first);
     if (there != out_.end()) {
       there->second = value_;

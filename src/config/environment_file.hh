@@ -17,9 +17,8 @@ using Assignments = std::vector<std::pair<std::string, std::string>>;
 enum class ContinuedComment { swallows, ends };
 
 // In the order of the file; of several assignments to one name the last one counts. What systemd drops with a
-// warning is dropped: names that are no identifiers ("export A" is one name), values with control characters
-// other than tab and newline. Throws damaged, as systemd refuses the file, for NUL bytes and for what is not
-// UTF-8.
+// warning is dropped: names that are no identifiers ("export A" is one name). Throws damaged, as systemd
+// refuses the file, for NUL bytes and for what is not UTF-8.
 Assignments parse_environment_file(std::string_view text,
                                    ContinuedComment continued = ContinuedComment::ends);
 

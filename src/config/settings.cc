@@ -10,7 +10,7 @@
 #include <string>
 
 #include "base/error.hh"
-#include "config/environment_file.hh"
+#include "config/private_file.hh"
 
 namespace tmb::config {
 
@@ -21,8 +21,6 @@ using base::printable;
 namespace {
 
 constexpr std::uint64_t max_config_bytes = std::uint64_t{1} << 20U;
-constexpr std::uint64_t max_environment_file_bytes = std::uint64_t{16} << 20U;
-constexpr std::uint64_t max_secret_bytes = 65536;
 
 // Empty when it is not set: an empty variable says nothing.
 std::string get(const Environment& environment, const char* name) {
@@ -84,57 +82,24 @@ void put_over(DatabaseSettings& settings, DatabaseSettings over) {
   if (!over.password.empty()) settings.password = std::move(over.password);
 }
 
-bool is_inside(const base::Path& path, const std::string& folder) {
-  if (folder.empty()) return false;
-  const base::Path parent = path.lexically_normal().parent_path();
-  const base::Path credentials = base::Path(folder + "/").lexically_normal().parent_path();
-  return parent == credentials;
+bool has_commands(const Settings& settings) {
+  const HookSettings& h = settings.hooks;
+  for (const CommandLine* command :
+       {&h.before_backup, &h.after_backup, &h.before_stop, &h.after_start, &h.on_failure,
+        &settings.restore.commands.stop, &settings.notify.command}) {
+    if (!command->empty()) return true;
+  }
+  return settings.maintenance.rpc_command != MaintenanceSettings{}.rpc_command;
 }
 
-// The bytes of a file with secrets in it, which must be private.
-std::string read_private_file(const base::Path& path, const Environment& environment, std::uint64_t limit,
-                              const std::vector<unsigned>& owners) {
-  const std::string shown = printable(path.string());
+// Root runs only what root alone could have written down.
+void check_file_of_commands(const base::Path& target) {
   struct stat status {};
-  // Followed: secret managers put links to a folder of their own in place.
-  if (::stat(path.c_str(), &status) != 0) throw base::system_error(errno, "cannot read " + shown);
-  if (!is_inside(path, get(environment, "CREDENTIALS_DIRECTORY"))) {
-    if ((status.st_mode & 077U) != 0) {
-      throw Error(ExitCode::refused, shown + " holds a secret and is open to group or others")
-          .with_hint("chmod 600 " + shown);
-    }
-    const bool ours = status.st_uid == 0 || status.st_uid == ::geteuid() ||
-                      std::ranges::find(owners, status.st_uid) != owners.end();
-    if (!ours) {
-      throw Error(ExitCode::refused, shown + " holds a secret and belongs to another user (uid " +
-                                         std::to_string(status.st_uid) + ")")
-          .with_hint("give it to root or to the user that runs this program");
-    }
-  }
-  std::error_code error;
-  const base::Path target = std::filesystem::canonical(path, error);
-  if (error) throw base::system_error(error.value(), "cannot read " + shown);
-  return base::read_file(target, limit);
-}
-
-// Accounts whose files we trust, for this role: the one that we would connect as.
-std::vector<unsigned> trusted_owners(const DatabaseSettings& database) {
-  const std::string name = !database.os_user.empty() ? database.os_user : database.user;
-  const auto account = base::find_os_user(name.empty() ? std::string(default_role) : name);
-  return account ? std::vector<unsigned>{account->uid} : std::vector<unsigned>{};
-}
-
-Environment read_environment_file(const base::Path& path, const Environment& environment,
-                                  const DatabaseSettings& database) {
-  const std::string bytes =
-      read_private_file(path, environment, max_environment_file_bytes, trusted_owners(database));
-  try {
-    Environment out;
-    for (auto& [name, value] : parse_environment_file(bytes)) out[name] = std::move(value);
-    return out;
-  } catch (Error& error) {
-    throw error.with_context(printable(path.string()));
-  }
+  if (::geteuid() != 0 || ::stat(target.c_str(), &status) != 0) return;
+  if (status.st_uid == 0 && (status.st_mode & 022U) == 0) return;
+  const std::string shown = printable(target.string());
+  throw Error(ExitCode::refused, shown + " names commands, and others than root may write to it")
+      .with_hint("chown root " + shown + " && chmod go-w " + shown);
 }
 
 base::Secret configured_password(const DatabaseSettings& configured, const Environment& environment) {
@@ -183,11 +148,17 @@ Settings load(const std::optional<base::Path>& config_file, const Environment& e
   const auto text = base::read_file_if_there(target.empty() ? path : target, max_config_bytes);
   if (text) {
     apply_toml(settings, *text, path.string());
+    if (has_commands(settings)) check_file_of_commands(target);
   } else if (must_exist) {
     throw Error(ExitCode::local_io, "there is no configuration file " + printable(path.string()));
   }
   apply_environment(settings, environment);
   return settings;
+}
+
+Environment read_environment_file(const DatabaseSettings& database, const Environment& environment) {
+  if (database.environment_file.empty()) return {};
+  return read_environment_file(database.environment_file, environment, database);
 }
 
 DatabaseSettings resolve_database(const DatabaseSettings& configured, const Environment& environment) {
@@ -222,17 +193,6 @@ std::optional<base::OsUser> choose_os_user(const DatabaseSettings& database, con
   if (password) return std::nullopt;
   const std::string role = database.user.empty() ? get(environment, "PGUSER") : database.user;
   return role.empty() ? std::nullopt : find(role);
-}
-
-base::Secret read_secret_file(const base::Path& path, const Environment& environment,
-                              const std::vector<unsigned>& owners) {
-  std::string bytes = read_private_file(path, environment, max_secret_bytes, owners);
-  if (bytes.ends_with('\n')) bytes.pop_back();
-  const std::string shown = printable(path.string());
-  if (bytes.empty()) throw Error(ExitCode::refused, shown + " should hold a secret but is empty");
-  if (bytes.find('\0') != std::string::npos)
-    throw Error(ExitCode::refused, shown + " has a NUL byte in its secret");
-  return base::Secret(std::move(bytes));
 }
 
 }  // namespace tmb::config

@@ -14,6 +14,10 @@
 #include "base/file.hh"
 #include "base/process.hh"
 #include "base/secret.hh"
+#include "config/command_settings.hh"
+#include "config/maintenance_settings.hh"
+#include "config/operations_settings.hh"
+#include "config/secret_settings.hh"
 
 namespace tmb::config {
 
@@ -47,11 +51,20 @@ struct RestoreSettings {
   std::chrono::seconds health_timeout{60};                        // until the address must answer
   std::chrono::seconds settle{5};                                 // that the units must stay up
   unsigned keep_old_days = 7;                                     // that the replaced database is kept
+  ServiceCommandSettings commands;                                // instead of the units
 };
 
 struct Settings {
   DatabaseSettings database;
   RestoreSettings restore;
+  HookSettings hooks;
+  MaintenanceSettings maintenance;
+  RetentionSettings retention;
+  GoalSettings goals;
+  NotifySettings notify;
+  StatusSettings status;
+  KeySettings key;
+  FileSettings files;
   base::Path repository;  // empty: not said
   base::Path state_dir;
   unsigned jobs = 0;  // workers; 0: one for each processor
@@ -59,7 +72,8 @@ struct Settings {
 
 // Reads `config_file`, which must exist; without one, TESLAMATE_BACKUP_CONFIG, which must exist too, or the
 // default file, which need not. Throws usage naming file, line and key for an unknown key, a wrong type or a
-// value out of range; local_io when the file cannot be read.
+// value out of range; local_io when the file cannot be read; refused when we are root and somebody else could
+// write commands into it.
 Settings load(const std::optional<base::Path>& config_file, const Environment& environment);
 
 // What load() makes of the text of a config file, for tests: the file's keys put over `settings`.
@@ -72,6 +86,9 @@ void apply_environment(Settings& settings, const Environment& environment);
 // $CREDENTIALS_DIRECTORY/db-password, password_file, DATABASE_PASS in the environment file, none.
 // Throws refused when a file with secrets is open to others, local_io when it cannot be read.
 DatabaseSettings resolve_database(const DatabaseSettings& configured, const Environment& environment);
+
+// What TeslaMate's environment file says, which must be private. Empty where none is named.
+Environment read_environment_file(const DatabaseSettings& database, const Environment& environment);
 
 // The account to connect as: root with a local socket takes `os_user`, else, without a password, the account
 // named like the role, else stays root (nullopt). Throws usage when os_user is no account. `database` is

@@ -64,6 +64,28 @@ struct Value {
     return value->get();
   }
 
+  // "90s", "30m", "36h", "14d", "4w": a whole number and a unit.
+  std::chrono::seconds duration(std::chrono::seconds least) const {
+    const std::string value = text();
+    std::int64_t count = 0;
+    const auto [end, failed] = std::from_chars(value.data(), value.data() + value.size(), count);
+    static const std::map<std::string_view, std::int64_t> units{
+        {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}, {"w", 604800}};
+    const auto unit =
+        units.find(std::string_view(value).substr(static_cast<std::size_t>(end - value.data())));
+    if (failed != std::errc{} || unit == units.end() || count < 0 || count > 100000000)
+      throw error("must be a time such as \"30m\", \"36h\", \"14d\" or \"4w\"");
+    const std::chrono::seconds out(count * unit->second);
+    if (out < least) throw error("must be at least " + std::to_string(least.count()) + " s");
+    return out;
+  }
+
+  bool truth() const {
+    const auto* value = node.as_boolean();
+    if (value == nullptr) throw error("must be true or false");
+    return value->get();
+  }
+
   std::string port() const {
     if (node.is_integer()) return std::to_string(number(1, 65535));
     std::string value = text();
@@ -80,6 +102,15 @@ struct Value {
     if (array == nullptr) throw error("must be a list of texts, such as [\"a\", \"b\"]");
     std::vector<std::string> out;
     for (const toml::node& entry : *array) out.push_back(Value{entry, file, key}.text_not_empty());
+    return out;
+  }
+
+  std::vector<base::Path> absolute_paths() const {
+    std::vector<base::Path> out;
+    for (std::string& path : texts()) {
+      out.emplace_back(std::move(path));
+      if (!out.back().is_absolute()) throw error("must be a list of absolute paths");
+    }
     return out;
   }
 };
@@ -118,6 +149,126 @@ Apply section(Keys keys) {
   };
 }
 
+Keys retention_keys(RetentionSettings& r) {
+  const auto count = [](unsigned& into) {
+    return [&into](const Value& v) { into = static_cast<unsigned>(v.number(0, 1000000)); };
+  };
+  using std::chrono::seconds;
+  return {{"keep_last", count(r.keep_last)},
+          {"hourly", count(r.hourly)},
+          {"daily", count(r.daily)},
+          {"weekly", count(r.weekly)},
+          {"monthly", count(r.monthly)},
+          {"yearly", count(r.yearly)},
+          {"minimum", [&](const Value& v) { r.minimum = static_cast<unsigned>(v.number(1, 1000000)); }},
+          {"within", [&](const Value& v) { r.within = v.duration(seconds(0)); }},
+          {"grace", [&](const Value& v) { r.grace = v.duration(seconds(0)); }}};
+}
+
+Keys goal_keys(GoalSettings& g) {
+  using std::chrono::seconds;
+  return {{"preset",
+           [&](const Value& v) {
+             g.preset = v.text();
+             if (g.preset != "hobby" && g.preset != "serious" && g.preset != "production")
+               throw v.error("must be hobby, serious or production");
+           }},
+          {"rpo", [&](const Value& v) { g.rpo = v.duration(seconds(60)); }},
+          {"rto", [&](const Value& v) { g.rto = v.duration(seconds(1)); }},
+          {"verify_every", [&](const Value& v) { g.verify_every = v.duration(seconds(0)); }},
+          {"read_all_within", [&](const Value& v) { g.read_all_within = v.duration(seconds(0)); }},
+          {"drill_every", [&](const Value& v) { g.drill_every = v.duration(seconds(0)); }}};
+}
+
+Keys notify_keys(NotifySettings& n) {
+  const auto address = [](std::string& into) {
+    return [&into](const Value& v) {
+      into = v.text();
+      if (!into.starts_with("https://") && !into.starts_with("http://"))
+        throw v.error("must begin with https:// or http://");
+    };
+  };
+  return {{"command",
+           [&](const Value& v) {
+             n.command = v.texts();
+             if (n.command.empty() || !n.command.front().starts_with('/'))
+               throw v.error("must begin with the absolute path of a program");
+           }},
+          {"webhook", address(n.webhook)},
+          {"webhook_file", [&](const Value& v) { n.webhook_file = v.absolute_path(); }},
+          {"ntfy", address(n.ntfy)},
+          {"ntfy_file", [&](const Value& v) { n.ntfy_file = v.absolute_path(); }},
+          {"ntfy_token_file", [&](const Value& v) { n.ntfy_token_file = v.absolute_path(); }},
+          {"healthchecks", address(n.healthchecks)},
+          {"healthchecks_file", [&](const Value& v) { n.healthchecks_file = v.absolute_path(); }},
+          {"on_success", [&](const Value& v) { n.on_success = v.truth(); }},
+          {"timeout", [&](const Value& v) { n.timeout = v.duration(std::chrono::seconds(1)); }}};
+}
+
+Keys status_keys(StatusSettings& s) {
+  return {{"metrics_file", [&](const Value& v) { s.metrics_file = v.absolute_path(); }},
+          {"html_file", [&](const Value& v) { s.html_file = v.absolute_path(); }}};
+}
+
+Keys maintenance_keys(MaintenanceSettings& m) {
+  return {{"rpc_command",
+           [&](const Value& v) {
+             m.rpc_command = v.texts();
+             if (m.rpc_command.empty()) throw v.error("is empty");
+           }},
+          {"rpc_user", [&](const Value& v) { m.rpc_user = v.text_not_empty(); }},
+          {"node", [&](const Value& v) { m.node = v.text_not_empty(); }},
+          {"cookie_file", [&](const Value& v) { m.cookie_file = v.absolute_path(); }},
+          {"migrations", [&](const Value& v) { m.migrations = v.absolute_path(); }}};
+}
+
+Keys file_keys(FileSettings& f) {
+  return {{"environment_file", [&](const Value& v) { f.environment_file = v.truth(); }},
+          {"paths", [&](const Value& v) { f.paths = v.absolute_paths(); }},
+          {"sqlite", [&](const Value& v) { f.sqlite = v.absolute_paths(); }},
+          {"exclude", [&](const Value& v) { f.exclude = v.texts(); }},
+          {"max_mib",
+           [&](const Value& v) { f.max_bytes = static_cast<std::uint64_t>(v.number(1, 1 << 20U)) << 20U; }}};
+}
+
+Apply command(CommandLine& into) {
+  return [&into](const Value& v) {
+    into = v.texts();
+    if (into.empty()) throw v.error("is empty");
+  };
+}
+
+Keys hook_keys(HookSettings& h) {
+  return {{"before_backup", command(h.before_backup)},
+          {"after_backup", command(h.after_backup)},
+          {"before_stop", command(h.before_stop)},
+          {"after_start", command(h.after_start)},
+          {"on_failure", command(h.on_failure)},
+          {"timeout", [&](const Value& v) { h.timeout = v.duration(std::chrono::seconds(1)); }}};
+}
+
+// What no key can know alone.
+void check_together(const toml::table& table, const Settings& settings, const std::string& file) {
+  const ServiceCommandSettings& commands = settings.restore.commands;
+  const auto fail = [&](const std::string& why) {
+    throw Error(ExitCode::usage, printable(file) + ": " + why);
+  };
+  if (commands.stop.empty() != commands.start.empty()) {
+    fail(std::string("restore.") + (commands.stop.empty() ? "start_command" : "stop_command") +
+         " is set and restore." + (commands.stop.empty() ? "stop_command" : "start_command") +
+         " is not: they belong together");
+  }
+  if (!commands.status.empty() && commands.stop.empty())
+    fail("restore.status_command is set and restore.stop_command is not");
+  const auto* units = table["restore"]["units"].as_array();
+  if (!commands.stop.empty() && units != nullptr && !units->empty()) {
+    fail(
+        "restore.units and restore.stop_command are both set: TeslaMate is either a unit of systemd or it is "
+        "stopped"
+        " by a command");
+  }
+}
+
 Keys all_keys(Settings& settings) {
   DatabaseSettings& db = settings.database;
   RestoreSettings& restore = settings.restore;
@@ -136,7 +287,10 @@ Keys all_keys(Settings& settings) {
                         [&](const Value& v) { db.ssl_root_certificate = v.absolute_path().string(); }},
                        {"pg_bin_dir", [&](const Value& v) { db.pg_bin_dir = v.absolute_path().string(); }},
                    })},
-      {"repository", section({{"path", [&](const Value& v) { settings.repository = v.absolute_path(); }}})},
+      {"repository",
+       section({{"path", [&](const Value& v) { settings.repository = v.absolute_path(); }},
+                {"key_file", [&](const Value& v) { settings.key.key_file = v.absolute_path(); }}})},
+      {"files", section(file_keys(settings.files))},
       {"restore",
        section({
            {"units", [&](const Value& v) { restore.units = v.texts(); }},
@@ -145,7 +299,17 @@ Keys all_keys(Settings& settings) {
            {"settle", [&](const Value& v) { restore.settle = seconds(v.number(0, 3600)); }},
            {"keep_old_days",
             [&](const Value& v) { restore.keep_old_days = static_cast<unsigned>(v.number(0, 36500)); }},
+           {"stop_command", command(restore.commands.stop)},
+           {"start_command", command(restore.commands.start)},
+           {"status_command", command(restore.commands.status)},
+           {"command_timeout", [&](const Value& v) { restore.commands.timeout = v.duration(seconds(1)); }},
        })},
+      {"hooks", section(hook_keys(settings.hooks))},
+      {"retention", section(retention_keys(settings.retention))},
+      {"goals", section(goal_keys(settings.goals))},
+      {"notify", section(notify_keys(settings.notify))},
+      {"status", section(status_keys(settings.status))},
+      {"maintenance", section(maintenance_keys(settings.maintenance))},
       {"state_dir", [&](const Value& v) { settings.state_dir = v.absolute_path(); }},
       {"jobs", [&](const Value& v) { settings.jobs = static_cast<unsigned>(v.number(0, 256)); }},
   };
@@ -163,6 +327,7 @@ void apply_toml(Settings& settings, std::string_view text, const std::string& fi
                                      printable(error.description()));
   }
   apply_table(table, all_keys(settings), "", file_name);
+  check_together(table, settings, file_name);
 }
 
 }  // namespace tmb::config

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Asks one address whether a service answers. The only user of libcurl; no redirects, no cookies, no body
+// Asks one address whether a service answers. No redirects, no cookies, no body
 // kept, no proxy from the environment.
 #pragma once
 

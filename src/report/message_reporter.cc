@@ -17,6 +17,10 @@ std::string name_of(const Phase& phase) {
   return phase.object.empty() ? phase.verb : phase.verb + " " + phase.object;
 }
 
+// Of an error in the journal: systemd/teslamate-backup.catalog explains each, by the exit code in its last
+// byte.
+std::string message_id(int code) { return fmt::format("5f2c8d41a96e4b0c8f3d7e1b9a6042{:02x}", code); }
+
 // "hint:  first line", further lines below the first. The writer of a hint makes its lines; names in it are
 // escaped.
 std::string labelled_lines(std::string_view label, std::string_view text) {
@@ -112,6 +116,7 @@ void MessageReporter::error(const base::Error& error) {
     std::string whole = "error" + number + printable(error.message()) + "\n" + below;
     whole.pop_back();
     Fields fields{{"SYSLOG_IDENTIFIER", options_.program},
+                  {"MESSAGE_ID", message_id(code)},
                   {"TESLAMATE_BACKUP_EXIT_CODE", std::to_string(code)},
                   {"TESLAMATE_BACKUP_EXIT_NAME", std::string(base::describe(error.code()).name)}};
     if (!error.state().empty()) fields.emplace_back("TESLAMATE_BACKUP_STATE", error.state());

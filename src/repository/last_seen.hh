@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/file.hh"
 #include "repository/repository.hh"
@@ -15,6 +16,10 @@ struct LastSeen {
   std::string repository_id;
   std::uint64_t sequence = 0;  // of the newest snapshot, 0 when there was none
   std::string snapshot;
+  // Filled in by remember():
+  bool encrypted = false;
+  std::uint64_t generation = 0;          // of format.json
+  std::vector<std::string> snapshots{};  // all that were there
 };
 
 // nullopt when nothing was remembered of `repository_path`, or the state folder cannot be read.
@@ -22,12 +27,21 @@ std::optional<LastSeen> recall(const base::Path& state_dir, const base::Path& re
 // Does nothing when the state folder does not exist. Throws local_io.
 void remember(const base::Path& state_dir, const Repository& repository, const LastSeen& seen);
 
+// Throws damaged when this machine remembers another repository here, a later state of it, or snapshots that
+// are gone without having been removed by one of our programs.
+void compare_with_memory(const Repository& repository, const base::Path& state_dir);
+
+// To be called before snapshots are removed: who remembers them shall not think that they were lost.
+void record_removed(const Repository& repository, const std::vector<std::string>& ids);
+
 // Opens the repository for a backup. An empty folder becomes a new repository, unless one is remembered
 // there; a missing one only with `init`. `accept` skips the comparison with what is remembered. Throws
 // no_repository; damaged when another or an older repository stands there.
 struct OpenOptions {
   bool init = false;
   bool accept = false;
+  AskSecret ask;                  // for the key of an encrypted one
+  std::optional<NewKey> new_key;  // a new repository is encrypted with it
 };
 struct Opened {
   Repository repository;

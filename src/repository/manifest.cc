@@ -2,6 +2,7 @@
 #include "repository/manifest.hh"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <numeric>
 
@@ -195,13 +196,53 @@ CarSummary car_from_json(const Json& json) {
           json.at("first_date"), json.at("last_date")};
 }
 
-Json to_json(const Manifest& m) {
+constexpr std::array<std::string_view, 3> file_kinds{"file", "folder", "link"};
+
+Json file_to_json(const CarriedFile& f) {
+  Json objects = Json::array();
+  for (const ObjectRef& ref : f.objects) objects.push_back(ref.id), objects.push_back(ref.plain_bytes);
+  return {{"path", bytes_to_json(f.path)},
+          {"kind", file_kinds.at(static_cast<std::size_t>(f.kind))},
+          {"mode", f.mode},
+          {"owner", bytes_to_json(f.owner)},
+          {"group", bytes_to_json(f.group)},
+          {"uid", f.uid},
+          {"gid", f.gid},
+          {"modified", f.modified},
+          {"bytes", f.bytes},
+          {"target", bytes_to_json(f.target)},
+          {"objects", objects}};
+}
+
+CarriedFile file_from_json(const Json& json) {
+  CarriedFile f;
+  f.path = bytes_from_json(json.at("path"));
+  const auto* const kind = std::ranges::find(file_kinds, json.at("kind").get<std::string>());
+  if (kind == file_kinds.end())
+    throw Error(ExitCode::damaged, "the manifest holds a file of an unknown kind");
+  f.kind = static_cast<CarriedFile::Kind>(kind - file_kinds.begin());
+  f.mode = static_cast<unsigned>(natural(json.at("mode")) & 07777U);
+  f.owner = bytes_from_json(json.at("owner"));
+  f.group = bytes_from_json(json.at("group"));
+  f.uid = static_cast<std::uint32_t>(natural(json.at("uid")));
+  f.gid = static_cast<std::uint32_t>(natural(json.at("gid")));
+  f.modified = json.at("modified");
+  f.bytes = natural(json.at("bytes"));
+  f.target = bytes_from_json(json.at("target"));
+  const Json& objects = json.at("objects");
+  for (std::size_t i = 0; i < objects.size(); i += 2)
+    f.objects.push_back(object_from_json({{"id", objects.at(i)}, {"bytes", objects.at(i + 1)}}));
+  return f;
+}
+
+Json core_to_json(const Manifest& m) {
   return {{"format", format_version},
           {"id", m.id},
           {"repository", m.repository_id},
           {"sequence", m.sequence},
           {"parent", m.parent},
           {"tag", m.tag},
+          {"scheduled", m.scheduled},
           {"time", base::iso_utc(m.time)},
           {"seconds", m.seconds},
           {"host", bytes_to_json(m.host)},
@@ -223,6 +264,19 @@ Json to_json(const Manifest& m) {
           {"cars", list_to_json(m.cars, car_to_json)}};
 }
 
+// Members that came later stand only where they say something: older programs' manifests have none.
+Json to_json(const Manifest& m) {
+  Json json = core_to_json(m);
+  if (!m.vault_fingerprint.empty()) json["vault_fingerprint"] = m.vault_fingerprint;
+  if (m.by_pg_dump()) {
+    json["engine"] = "pg_dump";
+    json["dump"] = list_to_json(m.dump, [](const ObjectRef& ref) { return to_json(ref); });
+    json["dump_rows"] = m.dump_rows;
+  }
+  if (!m.files.empty()) json["files"] = list_to_json(m.files, file_to_json);
+  return json;
+}
+
 Manifest from_json(const Json& json) {
   Manifest m;
   m.id = json.at("id");
@@ -230,6 +284,7 @@ Manifest from_json(const Json& json) {
   m.sequence = json.at("sequence");
   m.parent = json.at("parent");
   m.tag = json.at("tag");
+  m.scheduled = json.value("scheduled", false);
   m.time = base::parse_iso_utc(json.at("time").get<std::string>());
   m.seconds = json.at("seconds");
   m.host = bytes_from_json(json.at("host"));
@@ -249,6 +304,16 @@ Manifest from_json(const Json& json) {
   m.sequences = list_from_json(json.at("sequences"), sequence_from_json);
   m.materialized_views = list_from_json(json.at("materialized_views"), bytes_from_json);
   m.cars = list_from_json(json.at("cars"), car_from_json);
+  m.vault_fingerprint = json.value("vault_fingerprint", "");
+  if (json.contains("engine")) {
+    if (json.at("engine") != "pg_dump") {
+      throw Error(ExitCode::unsupported, "the manifest is of the engine " + base::printable(json.at("engine").dump()))
+          .with_hint("use a newer teslamate-backup");
+    }
+    m.dump = list_from_json(json.at("dump"), object_from_json);
+    m.dump_rows = natural(json.at("dump_rows"));
+  }
+  if (json.contains("files")) m.files = list_from_json(json.at("files"), file_from_json);
   if (!is_snapshot_id(m.id)) throw Error(ExitCode::damaged, "the manifest has no proper snapshot id");
   return m;
 }
@@ -261,7 +326,7 @@ std::uint64_t Chunk::plain_bytes() const {
 }
 
 std::uint64_t Manifest::rows() const {
-  return std::accumulate(tables.begin(), tables.end(), std::uint64_t{0},
+  return std::accumulate(tables.begin(), tables.end(), dump_rows,
                          [](std::uint64_t sum, const TableData& table) { return sum + table.rows; });
 }
 
@@ -270,6 +335,7 @@ std::uint64_t Manifest::plain_bytes() const {
   for (const TableData& table : tables) {
     for (const Chunk& chunk : table.chunks) sum += chunk.plain_bytes();
   }
+  for (const ObjectRef& ref : dump) sum += ref.plain_bytes;
   return sum;
 }
 

@@ -80,14 +80,31 @@ struct CarSummary {
   std::string last_date;
 };
 
+// A file or folder that the snapshot carries besides the database; only in encrypted repositories.
+struct CarriedFile {
+  enum class Kind { file, folder, link };
+  std::string path;  // absolute, as bytes
+  Kind kind = Kind::file;
+  unsigned mode = 0;  // permission bits, 07777 at most
+  std::string owner;  // names; empty where the system knew none
+  std::string group;
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  std::int64_t modified = 0;       // seconds since 1970
+  std::uint64_t bytes = 0;         // of a file
+  std::string target;              // of a link
+  std::vector<ObjectRef> objects;  // of a file: its content, piece after piece
+};
+
 struct Manifest {
   std::string id;  // 20261120T021503Z-7f3a
   std::string repository_id;
   std::uint64_t sequence = 0;  // 1 for the first snapshot of a repository, one more for each
   std::string parent;          // the previous snapshot's id, empty for the first
   std::string tag;
-  base::Time time{};   // of the database snapshot
-  double seconds = 0;  // that the backup took
+  bool scheduled = false;  // by a timer, so retention may let go of it; all others are a person's
+  base::Time time{};       // of the database snapshot
+  double seconds = 0;      // that the backup took
   std::string host;
   std::string tool_version;
   std::string server_version;     // 17.6 (Debian …)
@@ -102,10 +119,17 @@ struct Manifest {
   std::vector<std::string> roles;  // that owners and grants of the schema name
   ObjectRef schema;
   std::vector<TableData> tables;
+  // With the pg_dump engine: an archive of pg_dump -Fc, piece after piece, that holds everything; `tables` and
+  // `sequences` are then empty. Else this is.
+  std::vector<ObjectRef> dump;
+  std::uint64_t dump_rows = 0;  // that pg_dump saw, counted in the same snapshot
   std::vector<SequenceState> sequences;
   std::vector<std::string> materialized_views;  // quoted names to refresh, in an order that works
   std::vector<CarSummary> cars;
+  std::string vault_fingerprint;  // of ENCRYPTION_KEY (teslamate/vault.hh); empty: not known then
+  std::vector<CarriedFile> files;
 
+  bool by_pg_dump() const { return !dump.empty(); }
   std::uint64_t rows() const;
   std::uint64_t plain_bytes() const;
   const TableData* find_table(const std::string& schema, const std::string& name) const;

@@ -4,15 +4,17 @@
 //
 // An object file, version 1 (integers little-endian):
 //    0   4  magic "TMO1"
-//    4   1  type: 1 table rows, 2 schema
+//    4   1  type: 1 table rows, 2 schema, 3 carried file, 4 manifest
 //    5   1  codec: 0 plain, 1 columns (columns.hh)
-//    6   2  flags, 0
+//    6   2  flags: 1 sealed
 //    8   8  plain length, at most 64 MiB
 //   16   8  payload length
-//   24   8  reserved, 0
+//   24   8  of a sealed one, the first eight bytes of the master key's id; else 0
 //   32  32  SHA-256 over bytes 0 to 31 and the payload: damage is found without decoding
 //   64   …  payload: one zstd frame of the (for codec 1: column-encoded) content
 // The file's name is the SHA-256 of the plain content, in objects/<first two digits>/<all 64 digits>.
+// In an encrypted repository the payload is sealed (crypto/seal.hh), with the repository's id, the object's
+// name and bytes 0 to 31 as additional data; its name is the HMAC of its type and the plain content.
 #pragma once
 
 #include <array>
@@ -24,10 +26,11 @@
 #include <string_view>
 
 #include "base/file.hh"
+#include "repository/keys.hh"
 
 namespace tmb::repository {
 
-enum class ObjectType : unsigned char { rows = 1, schema = 2 };
+enum class ObjectType : unsigned char { rows = 1, schema = 2, file = 3, manifest = 4 };
 
 inline constexpr std::uint64_t max_plain_bytes = std::uint64_t{64} << 20U;
 
@@ -60,7 +63,9 @@ struct StoredObject {
 
 class ObjectStore {
  public:
-  explicit ObjectStore(base::Path root) : root_(std::move(root)) {}
+  // Without a ring nothing is sealed. An empty `root` is for make_file and open_file alone.
+  explicit ObjectStore(base::Path root, std::shared_ptr<const KeyRing> ring = nullptr)
+      : root_(std::move(root)), ring_(std::move(ring)) {}
 
   // Stores `content` (at most max_plain_bytes) durably but for the directory entry: call sync_directories
   // before a manifest names it. Rows are tried with the columns codec. The object is read back, decoded and
@@ -71,6 +76,25 @@ class ObjectStore {
   // The verified content, in `content`. Throws damaged when it is missing, of another length or type, or does
   // not have its hash. For several threads, each with its own workspace.
   void get(ObjectType type, const ObjectRef& ref, Workspace& workspace, std::string& content) const;
+
+  // The steps of put() and get() apart, for objects that are kept elsewhere than in this store's folder (a
+  // .tmb). The bytes are those of an object's file, sealed where the repository is.
+  ObjectRef name_of(ObjectType type, std::string_view content) const;
+  // Replaces `file` by the file for `content`, decoded again and compared. Throws damaged.
+  ObjectRef make_file(ObjectType type, std::string_view content, Workspace& workspace,
+                      std::string& file) const;
+  // The verified content of such a file. Throws damaged, calling the file `where`.
+  void open_file(ObjectType type, const ObjectRef& ref, std::string_view file, const std::string& where,
+                 Workspace& workspace, std::string& content) const;
+  // The same for a file that has a name of its own, such as a manifest: open_named_file does not compare
+  // lengths.
+  void make_named_file(ObjectType type, std::string_view name, std::string_view content, Workspace& workspace,
+                       std::string& file) const;
+  void open_named_file(ObjectType type, std::string_view name, std::string_view file, Workspace& workspace,
+                       std::string& content) const;
+  // The bytes of an object's file as they are, and back; unverified. Throws damaged when it is missing.
+  std::string read_file(const std::string& id) const;
+  void put_file(const std::string& id, std::string_view file) const;
 
   // True when the object's file is there with a sane header and the length that the header says; its bytes
   // are not read.
@@ -84,7 +108,17 @@ class ObjectStore {
   base::Path path_of(const std::string& id) const;
 
  private:
+  void mark_changed(const std::string& id) const;
+  const RepositoryKeys* sealing_keys() const;  // null: nothing is sealed
+  // nullptr when done, else what is wrong; `used` are then the keys that opened it.
+  const char* open(ObjectType type, std::string_view file, std::string_view name, Workspace& workspace,
+                   std::string& content, const RepositoryKeys** used) const;
+  // Whether the object's file is there and holds exactly `content`, sealed with today's keys.
+  std::optional<bool> holds(ObjectType type, const std::string& id, std::string_view content,
+                            Workspace& workspace) const;
+
   base::Path root_;
+  std::shared_ptr<const KeyRing> ring_;
   using Flags = std::array<std::atomic<bool>, 256>;
   std::unique_ptr<Flags> changed_ = std::make_unique<Flags>();  // shards with names not yet synced
 };

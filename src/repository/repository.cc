@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "repository/repository.hh"
+#include "repository/owned_file.hh"
 
 #include <sys/stat.h>
 
@@ -8,7 +9,6 @@
 
 #include "base/error.hh"
 #include "crypto/sha256.hh"
-#include "repository/sealed_json.hh"
 
 namespace tmb::repository {
 
@@ -18,10 +18,10 @@ using base::printable;
 
 namespace {
 
-constexpr std::string_view magic = "teslamate-backup repository";
-constexpr int format_version = 1;
 constexpr std::uint64_t max_format_bytes = 65536;
-constexpr std::uint64_t max_manifest_bytes = std::uint64_t{256} << 20U;
+constexpr std::uint64_t max_manifest_bytes = std::uint64_t{257} << 20U;
+constexpr std::uint64_t max_key_file_bytes = 65536;
+constexpr std::size_t max_key_files = 1000;
 constexpr std::uint64_t reader_byte = 0;
 constexpr std::uint64_t writer_byte = 1;
 
@@ -56,21 +56,22 @@ void refuse_foreign_content(const base::Path& path) {
 
 void make_layout(const base::Path& path) {
   static constexpr std::string_view digits = "0123456789abcdef";
-  base::make_directory(path / "snapshots");
+  make_owned_directory(path / "snapshots");
   const base::Path objects = path / "objects";
-  base::make_directory(objects);
+  make_owned_directory(objects);
   for (const char high : digits) {
     for (const char low : digits) {
       const base::Path shard = objects / std::string{high, low};
       if (::mkdir(shard.c_str(), 0700) != 0 && errno != EEXIST) {
         throw base::system_error(errno, "cannot create the folder " + shown(shard));
       }
+      give_to_owner_of_folder(shard);
     }
   }
   base::sync_directory(objects);
   try {
     // Never replaced: another run may hold it already, and a lock on a file without a name keeps nobody out.
-    base::publish_file(path / "lock", "", base::Overwrite::no);
+    publish_owned(path / "lock", "", base::Overwrite::no);
   } catch (const Error& error) {
     if (error.code() != ExitCode::refused) throw;
   }
@@ -78,42 +79,87 @@ void make_layout(const base::Path& path) {
 
 }  // namespace
 
-Repository Repository::create(const base::Path& path) {
+std::vector<KeyFile> read_key_files(const base::Path& path) {
+  std::vector<KeyFile> files;
+  std::error_code error;
+  const base::Path folder = path / "keys";
+  for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    std::string name = it->path().filename().string();
+    if (!name.ends_with(".json") || name.starts_with(".tmp-")) continue;
+    if (files.size() >= max_key_files)
+      throw Error(ExitCode::damaged, shown(folder) + " holds more files than there can be keys");
+    files.push_back({std::move(name), base::read_file(it->path(), max_key_file_bytes)});
+  }
+  if (error && error != std::errc::no_such_file_or_directory)
+    throw base::system_error(error.value(), "cannot list " + shown(folder));
+  std::ranges::sort(files, {}, &KeyFile::name);
+  return files;
+}
+
+namespace {
+
+// Slots of a first run that was killed before it wrote format.json open nothing.
+void remove_key_files(const base::Path& path) {
+  for (const KeyFile& file : read_key_files(path)) std::filesystem::remove(path / "keys" / file.name);
+}
+
+KeyRing make_first_key(const base::Path& path, Format& format, const NewKey& key) {
+  make_owned_directory(path / "keys");
+  remove_key_files(path);
+  const auto keys = std::make_shared<const RepositoryKeys>(crypto::Key::random(), format.id);
+  const KeySlot slot = make_slot(*keys, key.secret, key.label, key.now, key.cost);
+  publish_owned(path / "keys" / slot.file_name(), to_file(slot), base::Overwrite::no, 0400);
+  format.encrypted = true;
+  format.key_id = keys->key_id;
+  format.generation = 1;
+  KeyRing ring;
+  ring.current = keys;
+  return ring;
+}
+
+}  // namespace
+
+Repository Repository::create(const base::Path& path, const std::optional<NewKey>& key) {
   require_folder_or_nothing(path);
   base::Path absolute = std::filesystem::absolute(path).lexically_normal();
   if (!absolute.has_filename()) absolute = absolute.parent_path();
-  base::make_directory(absolute);
+  make_owned_directory(absolute);
   refuse_foreign_content(absolute);
   make_layout(absolute);
-  const std::string id = crypto::random_hex(16);
-  base::publish_file(
-      absolute / "format.json",
-      seal_json({{"magic", magic}, {"version", format_version}, {"id", id}, {"features", Json::array()}}),
-      base::Overwrite::no);
-  return {absolute, id};
+  Format format;
+  format.id = crypto::random_hex(16);
+  auto ring = std::make_shared<const KeyRing>(key ? make_first_key(absolute, format, *key) : KeyRing{});
+  publish_owned(absolute / "format.json", to_file(format, ring->current.get()), base::Overwrite::no);
+  return {absolute, format, ring};
 }
 
-Repository Repository::open(const base::Path& path) {
+Format Repository::read_format(const base::Path& path) {
   require_folder_or_nothing(path);
   const auto bytes = base::read_file_if_there(path / "format.json", max_format_bytes);
   if (!bytes) {
     throw Error(ExitCode::no_repository, "there is no repository at " + shown(path))
         .with_hint("teslamate-backup creates one in an empty or new folder; -r names it");
   }
-  const std::string what = shown(path / "format.json");
-  const Json json = open_sealed_json(*bytes, what);
-  std::string id = reading_json(what, [&] {
-    if (json.at("magic") != magic) throw Error(ExitCode::damaged, what + " is not that of a repository");
-    if (json.at("version") != format_version || !json.at("features").empty()) {
-      throw Error(ExitCode::unsupported, "the repository at " + shown(path) + " has version " +
-                                             json.at("version").dump() + " and features " +
-                                             json.at("features").dump() +
-                                             ", this program knows version 1 without any")
-          .with_hint("use a newer teslamate-backup");
-    }
-    return json.at("id").get<std::string>();
-  });
-  return {path, std::move(id)};
+  return format_from_file(*bytes, shown(path / "format.json"));
+}
+
+Repository Repository::open(const base::Path& path, const AskSecret& ask) {
+  Format format = read_format(path);
+  if (!format.encrypted) return {path, std::move(format), std::make_shared<const KeyRing>()};
+  Unlocked unlocked = unlock(format, repository::read_key_files(path), ask, shown(path));
+  return {path, std::move(format), std::make_shared<const KeyRing>(std::move(unlocked.ring))};
+}
+
+std::vector<KeyFile> Repository::read_key_files() const { return repository::read_key_files(path_); }
+
+std::optional<crypto::Key> Repository::local_key(const std::string& purpose) const {
+  return ring_->current ? std::optional(ring_->current->local(purpose)) : std::nullopt;
+}
+
+std::vector<crypto::Key> Repository::earlier_local_keys(const std::string& purpose) const {
+  std::vector<crypto::Key> out;
+  for (const auto& keys : ring_->earlier) out.push_back(keys->local(purpose));
+  return out;
 }
 
 base::FileLock Repository::lock_for_writing() const {
@@ -124,6 +170,8 @@ base::FileLock Repository::lock_for_writing() const {
   }
   base::remove_temporary_files(path_);
   base::remove_temporary_files(path_ / "snapshots");
+  std::error_code none;  // a plain repository may have the folder, of an encryption that was cut off
+  if (std::filesystem::is_directory(path_ / "keys", none)) base::remove_temporary_files(path_ / "keys");
   static constexpr std::string_view digits = "0123456789abcdef";
   for (const char high : digits) {
     for (const char low : digits) base::remove_temporary_files(path_ / "objects" / std::string{high, low});
@@ -152,21 +200,42 @@ std::vector<std::string> Repository::snapshot_ids() const {
   return ids;
 }
 
-Manifest Repository::read_manifest(const std::string& id) const {
-  if (!is_snapshot_id(id)) throw Error(ExitCode::not_found, "'" + printable(id) + "' is not a snapshot id");
-  const base::Path path = manifest_path(id);
-  const auto bytes = base::read_file_if_there(path, max_manifest_bytes);
-  if (!bytes) throw Error(ExitCode::not_found, "there is no snapshot " + id + " in " + shown(path_));
-  try {
-    Manifest manifest = manifest_from_file(*bytes);
-    if (manifest.id != id || manifest.repository_id != id_) {
-      throw Error(ExitCode::damaged, "the manifest belongs to snapshot " + printable(manifest.id) +
-                                         " of repository " + printable(manifest.repository_id));
-    }
-    return manifest;
-  } catch (Error& error) {
-    throw error.with_context(shown(path));
+Manifest open_manifest_file(const std::string& bytes, const std::string& id, const std::string& repository_id,
+                            const std::shared_ptr<const KeyRing>& ring) {
+  std::string text;
+  const std::string* json = &bytes;
+  if (bytes.starts_with("TMO1")) {
+    Workspace workspace;
+    ObjectStore({}, ring).open_named_file(ObjectType::manifest, id, bytes, workspace, text);
+    json = &text;
+  } else if (ring && ring->current && !ring->plain_too) {
+    throw Error(ExitCode::damaged, "the manifest is not sealed, as everything in this repository is");
   }
+  Manifest manifest = manifest_from_file(*json);
+  if (manifest.id != id || manifest.repository_id != repository_id) {
+    throw Error(ExitCode::damaged, "the manifest belongs to snapshot " + printable(manifest.id) +
+                                       " of repository " + printable(manifest.repository_id));
+  }
+  return manifest;
+}
+
+std::string Repository::read_manifest_file(const std::string& id) const {
+  if (!is_snapshot_id(id)) throw Error(ExitCode::not_found, "'" + printable(id) + "' is not a snapshot id");
+  auto bytes = base::read_file_if_there(manifest_path(id), max_manifest_bytes);
+  if (!bytes) throw Error(ExitCode::not_found, "there is no snapshot " + id + " in " + shown(path_));
+  return std::move(*bytes);
+}
+
+Manifest Repository::open_manifest(const std::string& bytes, const std::string& id) const {
+  try {
+    return open_manifest_file(bytes, id, format_.id, ring_);
+  } catch (Error& error) {
+    throw error.with_context(shown(manifest_path(id)));
+  }
+}
+
+Manifest Repository::read_manifest(const std::string& id) const {
+  return open_manifest(read_manifest_file(id), id);
 }
 
 std::optional<Manifest> Repository::read_latest() const {
@@ -193,9 +262,22 @@ std::string Repository::resolve(const std::string& name) const {
       .with_hint("teslamate-snapshots list");
 }
 
+std::string Repository::make_manifest_file(const Manifest& manifest) const {
+  std::string json = to_file(manifest);
+  if (!encrypted()) return json;
+  Workspace workspace;
+  std::string file;
+  objects_.make_named_file(ObjectType::manifest, manifest.id, json, workspace, file);
+  return file;
+}
+
 void Repository::publish(const Manifest& manifest) const {
+  publish_file(manifest.id, make_manifest_file(manifest));
+}
+
+void Repository::publish_file(const std::string& id, const std::string& bytes) const {
   objects_.sync_directories();
-  base::publish_file(manifest_path(manifest.id), to_file(manifest), base::Overwrite::no, 0400);
+  publish_owned(manifest_path(id), bytes, base::Overwrite::no, 0400);
 }
 
 std::uint64_t Repository::manifest_bytes(const std::string& id) const {

@@ -7,6 +7,7 @@
 #include "base/error.hh"
 #include "catalog/reader.hh"
 #include "catalog/staging.hh"
+#include "restore/vault_check.hh"
 #include "restore/workers.hh"
 
 namespace tmb::restore {
@@ -19,11 +20,11 @@ using repository::Manifest;
 
 namespace {
 
-void check_rows(Connection& connection, const repository::TableData& table) {
+void check_rows(const Session& s, Connection& connection, const repository::TableData& table) {
   const std::uint64_t rows = catalog::count_rows(connection, table.schema, table.name);
   if (rows == table.rows) return;
   throw Error(ExitCode::damaged, "the loaded table " + printable(table.schema + "." + table.name) + " has " +
-                                     std::to_string(rows) + " rows, the snapshot has " +
+                                     std::to_string(rows) + " rows, the " + s.word + " has " +
                                      std::to_string(table.rows));
 }
 
@@ -42,14 +43,14 @@ void check_tables(Session& s, const Manifest& manifest, const StagingDatabase& s
       if (i % 2 == 0) {
         catalog::analyze_table(connection, table.schema, table.name);
       } else {
-        check_rows(connection, table);
+        check_rows(s, connection, table);
       }
       s.reporter.progress(i / 2);
     }
   });
 }
 
-void check_sequences(Connection& connection, const Manifest& manifest) {
+void check_sequences(const Session& s, Connection& connection, const Manifest& manifest) {
   const std::vector<catalog::Sequence> found = catalog::read_sequences(connection);
   for (const repository::SequenceState& wanted : manifest.sequences) {
     const auto it = std::find_if(found.begin(), found.end(), [&](const catalog::Sequence& q) {
@@ -57,32 +58,44 @@ void check_sequences(Connection& connection, const Manifest& manifest) {
     });
     if (it == found.end() || it->last_value != wanted.last_value || it->is_called != wanted.is_called) {
       throw Error(ExitCode::damaged, "the loaded sequence " + printable(wanted.schema + "." + wanted.name) +
-                                         " does not stand where the snapshot says");
+                                         " does not stand where the " + s.word + " says");
     }
   }
 }
 
-void check_tables_are_all(Connection& connection, const Manifest& manifest) {
+// Of an archive of pg_dump only the sum is known. Its tables are analysed on the way.
+void check_dump_rows(Session& s, Connection& connection, const Manifest& manifest) {
+  std::uint64_t rows = 0;
+  for (const catalog::Table& table : catalog::read_tables(connection)) {
+    rows += catalog::count_rows(connection, table.schema, table.name);
+    catalog::analyze_table(connection, table.schema, table.name);
+  }
+  if (rows == manifest.dump_rows) return;
+  throw Error(ExitCode::damaged, "the loaded tables have " + std::to_string(rows) + " rows, but the " +
+                                     s.word + " has " + std::to_string(manifest.dump_rows));
+}
+
+void check_tables_are_all(const Session& s, Connection& connection, const Manifest& manifest) {
   for (const catalog::Table& table : catalog::read_tables(connection)) {
     if (manifest.find_table(table.schema, table.name) == nullptr) {
-      throw Error(ExitCode::damaged, "the snapshot's schema makes a table " +
-                                         printable(table.schema + "." + table.name) +
-                                         ", but the snapshot has no rows for it");
+      throw Error(ExitCode::damaged, "the " + s.word + "'s schema makes a table " +
+                                         printable(table.schema + "." + table.name) + ", but the " + s.word +
+                                         " has no rows for it");
     }
   }
 }
 
-void check_extensions(Connection& connection, const Manifest& manifest) {
+void check_extensions(const Session& s, Connection& connection, const Manifest& manifest) {
   const std::vector<catalog::Extension> found = catalog::read_extensions(connection);
   for (const repository::ExtensionInfo& wanted : manifest.extensions) {
     const auto it = std::find_if(found.begin(), found.end(),
                                  [&](const catalog::Extension& e) { return e.name == wanted.name; });
     if (it == found.end())
       throw Error(ExitCode::damaged,
-                  "the snapshot's schema did not make its extension " + printable(wanted.name));
+                  "the " + s.word + "'s schema did not make its extension " + printable(wanted.name));
     if (compare_versions(it->version, wanted.version) < 0) {
       throw Error(ExitCode::unsupported, "the extension " + printable(wanted.name) + " is " + it->version +
-                                             ", the snapshot's was " + wanted.version);
+                                             ", the " + s.word + "'s was " + wanted.version);
     }
     if (wanted.name == "earthdistance") catalog::try_earthdistance(connection, it->schema);
   }
@@ -93,26 +106,31 @@ void check_indexes(Session& s, Connection& connection) {
   if (!invalid.empty())
     throw Error(ExitCode::database, "the loaded index " + printable(invalid.front()) + " is not valid");
   for (const std::string& name : catalog::read_unvalidated_constraints(connection)) {
-    s.reporter.detail("the constraint " + printable(name) + " is NOT VALID, as in the snapshot");
+    s.reporter.detail("the constraint " + printable(name) + " is NOT VALID, as in the " + s.word);
   }
 }
 
-void check_migration(Connection& connection, const Manifest& manifest) {
+void check_migration(const Session& s, Connection& connection, const Manifest& manifest) {
   const std::string version = catalog::read_migration_version(connection);
   if (version != manifest.migration_version) {
-    throw Error(ExitCode::damaged, "the loaded schema_migrations ends with " + printable(version) +
-                                       ", the snapshot's with " + printable(manifest.migration_version));
+    throw Error(ExitCode::damaged, "the loaded schema_migrations ends with " + printable(version) + ", the " +
+                                       s.word + "'s with " + printable(manifest.migration_version));
   }
 }
 
 }  // namespace
 
 void check_content(Session& s, const Manifest& manifest, Connection& connection) {
-  check_tables_are_all(connection, manifest);
-  check_sequences(connection, manifest);
+  if (manifest.by_pg_dump()) {
+    check_dump_rows(s, connection, manifest);
+  } else {
+    check_tables_are_all(s, connection, manifest);
+  }
+  check_sequences(s, connection, manifest);
   check_indexes(s, connection);
-  check_extensions(connection, manifest);
-  check_migration(connection, manifest);
+  check_extensions(s, connection, manifest);
+  check_migration(s, connection, manifest);
+  check_vault_key(connection, manifest, s.options.encryption_key, s.reporter);
 }
 
 void check(Session& s, const Manifest& manifest, const StagingDatabase& staging) {

@@ -54,6 +54,7 @@ Json to_json(const Outcome& outcome) {
   Json out = {
       {"operation", outcome.operation},
       {"snapshot", text_or_null(outcome.snapshot)},
+      {"file", text_or_null(outcome.file)},
       {"live_database", text_or_null(outcome.live_database)},
       {"loaded_database", text_or_null(outcome.loaded_database)},
       {"kept_database", text_or_null(outcome.kept_database)},

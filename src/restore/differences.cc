@@ -64,12 +64,13 @@ std::vector<CarDifference> compare_cars(const Manifest& m, Connection* live) {
 
 std::string or_none(const std::string& text) { return text.empty() ? "none" : printable(text); }
 
-void add_lines(const Session& s, const Target& t, const Manifest& m, Outcome& out) {
+void add_lines(const Session& s, const Target& t, const Input& input, Outcome& out) {
+  const Manifest& m = input.manifest();
   const std::string live = t.live ? printable(s.database) : "nothing";
-  out.lines.push_back("snapshot " + m.id + " of " + base::local_time(m.time) + " would replace " + live +
+  out.lines.push_back(input.title() + " of " + base::local_time(m.time) + " would replace " + live +
                       (t.kept.empty() ? "" : ", which would be kept as " + printable(t.kept)));
   for (const TableDifference& d : out.tables_differing) {
-    out.lines.push_back("  " + printable(d.schema + "." + d.name) + ": snapshot " +
+    out.lines.push_back("  " + printable(d.schema + "." + d.name) + ": " + s.word + " " +
                         count_or_none(d.snapshot_rows) + ", live " + count_or_none(d.live_rows) +
                         (d.snapshot_rows == d.live_rows ? "" : "  differs"));
   }
@@ -78,18 +79,19 @@ void add_lines(const Session& s, const Target& t, const Manifest& m, Outcome& ou
                         report::grouped(d.snapshot_drives) + " / " + report::grouped(d.live_drives) +
                         ", charges " + report::grouped(d.snapshot_charges) + " / " +
                         report::grouped(d.live_charges) + ", last " + or_none(d.snapshot_last) + " / " +
-                        or_none(d.live_last) + " (snapshot / live)");
+                        or_none(d.live_last) + " (" + s.word + " / live)");
   }
   out.lines.emplace_back("nothing was changed");
 }
 
 }  // namespace
 
-Outcome describe_differences(Session& s, const repository::BackupSource& source, const Target& t) {
-  const Manifest& m = source.manifest();
+Outcome describe_differences(Session& s, const Input& input, const Target& t) {
+  const Manifest& m = input.manifest();
   Outcome out;
   out.operation = "dry-run";
-  out.snapshot = m.id;
+  (input.source() != nullptr ? out.snapshot : out.file) = input.mark();
+  out.title = input.title();
   out.rows = m.rows();
   out.tables = m.tables.size();
   out.live_database = t.live ? s.database : "";
@@ -97,7 +99,7 @@ Outcome describe_differences(Session& s, const repository::BackupSource& source,
   if (t.live) live = Connection::open(s.settings().with_database(s.database), s.stop);
   out.tables_differing = compare_tables(m, live ? &*live : nullptr);
   out.cars = compare_cars(m, live ? &*live : nullptr);
-  add_lines(s, t, m, out);
+  add_lines(s, t, input, out);
   return out;
 }
 

@@ -113,6 +113,7 @@ Outcome restore_in_place(Session& s, const repository::BackupSource& source, con
   std::vector<UnitRecord> units = t.units;
   Units service(s.adapters.services, s.options, s.reporter);
   service.look(units);
+  service.announce_stop();
   s.journal.write(begin_journal(s, t, units));
   const auto down_since = std::chrono::steady_clock::now();
   std::optional<Error> failure;
@@ -130,6 +131,7 @@ Outcome restore_in_place(Session& s, const repository::BackupSource& source, con
                                      " holds the data from before");
   try {
     service.watch([] { return true; });
+    service.announce_start();
   } catch (Error& error) {
     error.with_state(printable(s.database) + " holds the restored data")
         .with_hint("go back with: teslamate-restore --in-place " + before);
@@ -138,6 +140,7 @@ Outcome restore_in_place(Session& s, const repository::BackupSource& source, con
   Outcome out;
   out.operation = "in-place";
   out.snapshot = source.manifest().id;
+  out.title = "snapshot " + out.snapshot;
   out.rows = source.manifest().rows();
   out.tables = source.manifest().tables.size();
   out.live_database = s.database;

@@ -51,7 +51,7 @@ void check_server(Session& s, const Manifest& m) {
   }
   const int version = s.admin.server_version();
   if (major_of(version) < major_of(m.server_version_number)) {
-    throw Error(ExitCode::unsupported, "the snapshot comes from PostgreSQL " + m.server_version +
+    throw Error(ExitCode::unsupported, "the " + s.word + " comes from PostgreSQL " + m.server_version +
                                            ", this server is " + s.admin.parameter("server_version") +
                                            ", which is older")
         .with_hint("restore into PostgreSQL " + std::to_string(major_of(m.server_version_number)) +
@@ -64,7 +64,7 @@ void check_server(Session& s, const Manifest& m) {
     throw Error(ExitCode::unsupported, needs)
         .with_hint("upgrade PostgreSQL first: TeslaMate would refuse to start");
   }
-  s.reporter.note(needs + ", as was the snapshot's");
+  s.reporter.note(needs + ", as was the " + s.word + "'s");
 }
 
 void check_roles(Session& s, const Manifest& m) {
@@ -72,8 +72,9 @@ void check_roles(Session& s, const Manifest& m) {
   if (missing.empty()) return;
   std::string statements;
   for (const std::string& role : missing) statements += "CREATE ROLE " + s.admin.identifier(role) + "; ";
-  throw Error(ExitCode::database,
-              "the snapshot's objects belong to roles that this server does not have: " + joined(missing))
+  throw Error(
+      ExitCode::database,
+      "the " + s.word + "'s objects belong to roles that this server does not have: " + joined(missing))
       .with_hint("create them as a superuser: " + printable(statements));
 }
 
@@ -87,8 +88,8 @@ void check_extensions(Session& s, const Manifest& m, const catalog::Rights& righ
               "install the server's package that holds it (postgresql-contrib has cube and earthdistance)");
     }
     if (compare_versions(offer.default_version, wanted.version) < 0) {
-      throw Error(ExitCode::unsupported, "the snapshot uses the extension " + printable(wanted.name) + " " +
-                                             printable(wanted.version) + ", this server has only " +
+      throw Error(ExitCode::unsupported, "the " + s.word + " uses the extension " + printable(wanted.name) +
+                                             " " + printable(wanted.version) + ", this server has only " +
                                              offer.default_version)
           .with_hint("upgrade PostgreSQL's extension packages");
     }
@@ -141,15 +142,27 @@ void check_space(Session& s, const Manifest& m) {
   }
   const std::uint64_t free = base::free_space(folder);
   if (free >= space_needed(m)) return;
-  throw Error(ExitCode::refused, "the server's disk has " + report::byte_size(free) +
-                                     " free; loading the snapshot beside the "
+  throw Error(ExitCode::refused, "the server's disk has " + report::byte_size(free) + " free; loading the " +
+                                     s.word +
+                                     " beside the "
                                      "live database takes about " +
                                      report::byte_size(space_needed(m)))
       .with_hint("free some space on the file system of " + printable(folder));
 }
 
-catalog::DatabaseFacts facts_for(const Manifest& m, const std::optional<catalog::DatabaseEntry>& live) {
+catalog::DatabaseFacts facts_for(Session& s, const Manifest& m,
+                                 const std::optional<catalog::DatabaseEntry>& live) {
   const repository::DatabaseProperties& d = m.database;
+  if (d.encoding.empty()) {  // a file need not say: as the live database, or as the server's others
+    catalog::DatabaseFacts facts = catalog::read_database(s.admin);
+    if (live && live->allows_connections) {
+      Connection connection = Connection::open(s.settings().with_database(live->name), s.stop);
+      facts = catalog::read_database(connection);
+    } else {
+      facts.owner = catalog::read_rights(s.admin).role;
+    }
+    return facts;
+  }
   return {
       0,        d.name,     live ? live->owner : d.owner, d.encoding, d.collate, d.ctype, d.locale_provider,
       d.locale, d.icu_rules};
@@ -176,19 +189,20 @@ void check_migration(Session& s, const Manifest& m, const Target& t) {
   if (m.migration_version.empty() || t.live_migration.empty()) return;
   const int order = compare_versions(m.migration_version, t.live_migration);
   if (order > 0 && !s.options.allow_newer) {
-    throw Error(ExitCode::unsupported, "the snapshot was migrated to " + m.migration_version +
+    throw Error(ExitCode::unsupported, "the " + s.word + " was migrated to " + m.migration_version +
                                            ", further than the live "
                                            "database (" +
                                            t.live_migration + "): this TeslaMate would not know its tables")
         .with_hint("upgrade TeslaMate first, or say --allow-newer when it is already new enough");
   }
   if (order < 0) {
-    s.reporter.note("the snapshot is of an older TeslaMate (schema " + m.migration_version +
+    s.reporter.note("the " + s.word + " is of an older TeslaMate (schema " + m.migration_version +
                     "); TeslaMate will migrate it to " + t.live_migration + " or newer when it starts");
   }
 }
 
 void choose_tool(Session& s, const Manifest& m, Target& t) {
+  if (m.dump_tool_version.empty()) return;  // nothing of it is loaded by pg_restore
   const std::vector<postgres::Tools> found = postgres::find_tools(s.options.pg_bin_dir);
   const int server = major_of(s.admin.server_version());
   const int dump = major_of(m.dump_tool_version);
@@ -245,11 +259,11 @@ std::vector<UnitRecord> preflight_units(Session& s) {
   std::vector<UnitRecord> out;
   if (s.options.no_service || s.adapters.services == nullptr) return out;
   for (const std::string& unit : s.options.units) {
-    const std::string name = service::service_name(unit);
+    const std::string name = s.adapters.services->unit_name(unit);
     out.push_back({name, s.adapters.services->check(name).is_wanted(), false});
   }
   for (const std::string& unit : s.options.keep_stopped) {
-    const std::string name = service::service_name(unit);
+    const std::string name = s.adapters.services->unit_name(unit);
     const auto it =
         std::find_if(out.begin(), out.end(), [&](const UnitRecord& record) { return record.name == name; });
     if (it == out.end()) {
@@ -280,7 +294,7 @@ Target preflight(Session& s, const Manifest& m) {
   Target t;
   check_server(s, m);
   t.live = catalog::find_database(s.admin, s.database);
-  t.facts = facts_for(m, t.live);
+  t.facts = facts_for(s, m, t.live);
   if (t.live) t.tablespace = t.live->tablespace;
   const catalog::Rights rights = catalog::read_rights(s.admin);
   check_roles(s, m);

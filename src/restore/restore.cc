@@ -6,11 +6,11 @@
 #include "restore/check.hh"
 #include "restore/differences.hh"
 #include "restore/in_place.hh"
+#include "restore/input.hh"
 #include "restore/leftovers.hh"
 #include "restore/preflight.hh"
 #include "restore/stage.hh"
 #include "restore/swap.hh"
-#include "restore/verify.hh"
 #include "restore/workers.hh"
 
 namespace tmb::restore {
@@ -22,12 +22,13 @@ using repository::BackupSource;
 
 namespace {
 
-Outcome begin_outcome(const Session& s, const BackupSource& source, const std::string& operation) {
+Outcome begin_outcome(const Session& s, const Input& input, const std::string& operation) {
   Outcome out;
   out.operation = operation;
-  out.snapshot = source.manifest().id;
-  out.rows = source.manifest().rows();
-  out.tables = source.manifest().tables.size();
+  (input.source() != nullptr ? out.snapshot : out.file) = input.mark();
+  out.title = input.title();
+  out.rows = input.manifest().rows();
+  out.tables = input.manifest().tables.size();
   out.live_database = s.database;
   return out;
 }
@@ -47,10 +48,12 @@ Journal begin_journal(const Session& s, const Target& t, const std::string& snap
   return j;
 }
 
-void confirm_replacing(const Session& s, const Target& t, const repository::Manifest& m) {
+void confirm_replacing(const Session& s, const Target& t, const Input& input) {
   if (!t.live) return;
-  std::string question =
-      "Replace " + printable(s.database) + " with the snapshot of " + base::local_time(m.time) + "?";
+  const std::string with = input.source() != nullptr
+                               ? "the snapshot of " + base::local_time(input.manifest().time)
+                               : input.title();
+  std::string question = "Replace " + printable(s.database) + " with " + with + "?";
   if (!t.newest_live_row.empty())
     question += " Its newest position is of " + t.newest_live_row.substr(0, 19) + " UTC.";
   s.adapters.confirm(question + " The present database is kept as " + printable(t.kept) + ".");
@@ -60,21 +63,21 @@ void confirm_replacing(const Session& s, const Target& t, const repository::Mani
 void publish_as(Session& s, StagingDatabase& staging) {
   postgres::Transaction transaction(s.admin, "");
   catalog::rename_database(s.admin, staging.name(), s.options.as_database);
-  catalog::set_database_comment(s.admin, s.options.as_database, std::nullopt);
+  if (!s.options.as_marked) catalog::set_database_comment(s.admin, s.options.as_database, std::nullopt);
   transaction.commit();
   staging.release();
   s.journal.remove();
 }
 
-Outcome restore_beside(Session& s, const BackupSource& source, const Target& target) {
-  Outcome out = begin_outcome(s, source, s.options.as_database.empty() ? "restore" : "as-database");
-  Journal journal = begin_journal(s, target, out.snapshot);
+Outcome restore_beside(Session& s, Input& input, const Target& target) {
+  Outcome out = begin_outcome(s, input, s.options.as_database.empty() ? "restore" : "as-database");
+  Journal journal = begin_journal(s, target, input.mark());
   s.journal.write(journal);
-  StagingDatabase staging(s, target, out.snapshot);
+  StagingDatabase staging(s, target, input.mark());
   journal.staging_oid = staging.oid();
   s.journal.write(journal);
-  load(s, source, target, staging);
-  check(s, source.manifest(), staging);
+  input.load(s, target, staging);
+  check(s, input.manifest(), staging);
   if (s.stop.stop_requested()) throw Error(ExitCode::interrupted, "interrupted");
   if (!s.options.as_database.empty()) {
     publish_as(s, staging);
@@ -98,7 +101,7 @@ Outcome restore_beside(Session& s, const BackupSource& source, const Target& tar
 
 void describe(const Session& s, Outcome& out) {
   using namespace std::chrono;
-  const std::string rows = report::counted(out.rows, "row", "rows") + " of snapshot " + out.snapshot;
+  const std::string rows = report::counted(out.rows, "row", "rows") + " of " + out.title;
   if (out.operation == "as-database") {
     out.lines.push_back("loaded " + rows + " into " + printable(out.loaded_database) + "; " +
                         printable(s.database) + " was not touched");
@@ -129,7 +132,24 @@ void list_kept_lines(Session& s, Outcome& out) {
 
 Outcome run(const Options& options, const BackupSource& source, const Adapters& adapters,
             report::Reporter& reporter, const std::stop_token& stop) {
+  SnapshotInput input(source);
+  return run(options, input, adapters, reporter, stop);
+}
+
+Outcome run(const Options& options, Input& input, const Adapters& adapters, report::Reporter& reporter,
+            const std::stop_token& stop) {
+  // Its rows are in no chunks: content would be replaced by none.
+  const bool by_pg_dump = input.source() != nullptr && input.manifest().by_pg_dump();
+  if (options.in_place && (input.source() == nullptr || by_pg_dump)) {
+    throw Error(ExitCode::refused, by_pg_dump
+                                       ? "--in-place cannot load a snapshot that is an archive of pg_dump"
+                                       : "--in-place works with snapshots only")
+        .with_hint(
+            "restore the file with --as-database as a role that may create databases, or load it there "
+            "and take a snapshot");
+  }
   Session session = open_session(options, adapters, reporter, stop);
+  session.word = input.word();
   try {
     if (options.dry_run) {
       if (session.journal.read())
@@ -137,15 +157,16 @@ Outcome run(const Options& options, const BackupSource& source, const Adapters& 
     } else {
       for (const std::string& line : clear_leftovers(session)) reporter.note(line);
     }
-    read_everything(source, worker_count(options.jobs), reporter, stop);
-    const Target target = preflight(session, source.manifest());
+    input.read_everything(worker_count(options.jobs), reporter, stop);
+    Target target = preflight(session, input.manifest());
+    input.preflight(session, target);
     Outcome out;
     if (options.dry_run) {
-      out = describe_differences(session, source, target);
+      out = describe_differences(session, input, target);
     } else {
-      if (options.as_database.empty()) confirm_replacing(session, target, source.manifest());
-      out = options.in_place ? restore_in_place(session, source, target)
-                             : restore_beside(session, source, target);
+      if (options.as_database.empty()) confirm_replacing(session, target, input);
+      out = options.in_place ? restore_in_place(session, *input.source(), target)
+                             : restore_beside(session, input, target);
       describe(session, out);
       list_kept_lines(session, out);
     }

@@ -20,10 +20,14 @@
 
 namespace tmb::restore {
 
+class Input;
+
 struct Options {
-  std::string as_database;   // stop before the swap and leave the loaded database under this name
-  bool in_place = false;     // one transaction in the live database, for roles that may not create databases
-  bool dry_run = false;      // say what would be done; touch nothing
+  std::string as_database;  // stop before the swap and leave the loaded database under this name
+  bool as_marked =
+      false;              // leave the mark of a staging database on it: whoever finds its maker dead drops it
+  bool in_place = false;  // one transaction in the live database, for roles that may not create databases
+  bool dry_run = false;   // say what would be done; touch nothing
   bool allow_newer = false;  // load a database that was migrated further than the live one
   bool no_service = false;   // nothing is stopped or started
   bool no_health = false;    // do not wait for the service's answer after the swap
@@ -36,6 +40,11 @@ struct Options {
   std::chrono::seconds settle{5};
   std::chrono::milliseconds door_timeout{10000};  // for other sessions to go once the door is closed
   unsigned keep_old_days = 7;
+  base::Secret encryption_key{};  // that TeslaMate will use; empty: not known
+  // The owner's, around an outage: what the first throws ends the restore before anything is stopped, the
+  // second throws nothing.
+  std::function<void()> before_stop = {};
+  std::function<void()> after_start = {};
 };
 
 struct Adapters {
@@ -75,7 +84,9 @@ struct TableDifference {
 
 struct Outcome {
   std::string operation;        // restore, as-database, in-place, dry-run, rollback, abort, drop-kept
-  std::string snapshot;         // empty for rollback and abort
+  std::string snapshot;         // empty for rollback and abort, and for a file
+  std::string file;             // that was restored; empty: a snapshot was
+  std::string title;            // either, for messages
   std::string live_database;    // what carries the live data now; empty: there is none
   std::string loaded_database;  // that the snapshot's rows are in; empty: none
   std::string kept_database;    // the old live database's new name; empty: there was none
@@ -96,6 +107,10 @@ struct Outcome {
 // that failed.
 Outcome run(const Options& options, const repository::BackupSource& source, const Adapters& adapters,
             report::Reporter& reporter, const std::stop_token& stop);
+
+// The same for whatever can be brought back; see input.hh.
+Outcome run(const Options& options, Input& input, const Adapters& adapters, report::Reporter& reporter,
+            const std::stop_token& stop);
 
 // Swaps the newest kept database back; the present one is kept in turn.
 Outcome roll_back(const Options& options, const Adapters& adapters, report::Reporter& reporter,

@@ -28,6 +28,7 @@ struct Session {
   // In a database that is neither the live nor the staging one.
   postgres::Connection admin;
   std::string system_identifier;
+  std::string word = "snapshot";  // what is restored: "snapshot" or "file", for messages
 
   const postgres::ConnectionSettings& settings() const { return adapters.database; }
 };

@@ -62,6 +62,7 @@ double Swap::run() {
   try {
     admin_ = open_admin(session_->settings(), session_->database);
     units_.look(journal_.units);
+    units_.announce_stop();
     session_->reporter.begin_phase("swapping", journal_.live, 0, report::Unit::items);
     take_down();
     close_door();
@@ -165,6 +166,7 @@ void Swap::bring_up() {
   if (down_since_)
     down_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - *down_since_).count();
   units_.watch([&] { return live_database_answers(); });
+  units_.announce_start();
 }
 
 bool Swap::live_database_answers() {
@@ -284,7 +286,7 @@ void Swap::go_back(const Error& cause) {
                                        : ""));
   if (left_down_) error.with_hint(left_down_->hint());
   if (error.hint().empty() && !journal_.units.empty()) {
-    error.with_hint("see why: journalctl -u " + printable(journal_.units.front().name) + " -n 50");
+    error.with_hint("see why: " + units_.advice(journal_.units.front().name).log);
   }
   throw error;
 }
@@ -310,7 +312,7 @@ std::string Swap::live_state() const {
 std::string Swap::manual_steps(Names names) const {
   const Journal& j = journal_;
   std::string out;
-  for (const UnitRecord& unit : j.units) out += "\n  systemctl stop " + printable(unit.name);
+  for (const UnitRecord& unit : j.units) out += "\n  " + units_.advice(unit.name).stop;
   out += "\n  psql -d postgres, then:";
   if (names != Names::unswapped) {
     out += "\n    BEGIN; ALTER DATABASE " + quoted(j.live) + " RENAME TO " + quoted(j.staging) + ";";
@@ -318,10 +320,7 @@ std::string Swap::manual_steps(Names names) const {
     out += " COMMIT;";
   }
   if (j.live_oid != 0) out += "\n    ALTER DATABASE " + quoted(j.live) + " ALLOW_CONNECTIONS true;";
-  for (const UnitRecord& unit : j.units) {
-    out += "\n  rm -f /run/systemd/system/" + printable(unit.name) +
-           ".d/*teslamate-backup*; systemctl daemon-reload; systemctl start " + printable(unit.name);
-  }
+  for (const UnitRecord& unit : j.units) out += "\n  " + units_.advice(unit.name).start;
   return out;
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/error.hh"
 #include "http/probe.hh"
+#include "service/systemd_control.hh"
 
 namespace tmb::restore {
 
@@ -57,6 +58,18 @@ void Units::look(std::vector<UnitRecord>& units) {
   }
   answered_before_ =
       any && !options_->health_url.empty() && http::probe(options_->health_url, probe_timeout).is_success();
+}
+
+void Units::announce_stop() const {
+  if (control_ != nullptr && options_->before_stop) options_->before_stop();
+}
+
+void Units::announce_start() const {
+  if (control_ != nullptr && options_->after_start) options_->after_start();
+}
+
+service::Advice Units::advice(const std::string& unit) const {
+  return control_ == nullptr ? service::SystemdControl().advice(unit) : control_->advice(unit);
 }
 
 void Units::take_down(const std::vector<UnitRecord>& units) {
@@ -109,7 +122,7 @@ void Units::bring_up(const std::vector<UnitRecord>& units, Data data) {
 
 void Units::start(const std::string& unit) {
   service::UnitState before = control_->state(unit);
-  if (before.is_wanted()) {
+  if (before.is_wanted() && !before.is_assumed) {
     baselines_.insert_or_assign(unit, before);
     return;
   }

@@ -24,6 +24,10 @@ class Units {
   // Which of them run now, and whether the health address answers while they do.
   void look(std::vector<UnitRecord>& units);
 
+  // The owner's hooks: before the first stop, which what it throws prevents, and after the last start.
+  void announce_stop() const;
+  void announce_start() const;
+
   // Holds and stops each, in order; cannot be interrupted. Throws service.
   void take_down(const std::vector<UnitRecord>& units);
   // Throws service unless every unit is down at this moment.
@@ -40,6 +44,9 @@ class Units {
   // health address answers and `database_answers` returned true. Throws service when that does not come to
   // pass in time. An address that did not answer before the restore either is a warning only.
   void watch(const std::function<bool()>& database_answers);
+
+  // What a person types instead of us.
+  service::Advice advice(const std::string& unit) const;
 
  private:
   void start(const std::string& unit);

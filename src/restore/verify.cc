@@ -28,6 +28,9 @@ struct Item {
 std::vector<Item> distinct_objects(const repository::Manifest& manifest) {
   std::vector<Item> out{{ObjectType::schema, &manifest.schema, nullptr}};
   std::set<std::string> seen;
+  for (const ObjectRef& ref : manifest.dump) {
+    if (seen.insert(ref.id).second) out.push_back({ObjectType::schema, &ref, nullptr});
+  }
   for (const repository::TableData& table : manifest.tables) {
     for (const repository::Chunk& chunk : table.chunks) {
       for (const ObjectRef& ref : chunk.objects) {

@@ -33,6 +33,16 @@ bool UnitState::is_down() const {
   return (active_state == "inactive" || active_state == "failed") && main_pid == 0 && processes.empty();
 }
 
+Advice ServiceControl::advice(const std::string& unit) const {
+  const std::string name = base::printable(unit);
+  return {"systemctl stop " + name,
+          "rm -f /run/systemd/system/" + name +
+              ".d/*teslamate-backup*; systemctl daemon-reload; systemctl start " + name,
+          "journalctl -u " + name + " -n 50"};
+}
+
+std::string ServiceControl::unit_name(const std::string& unit) const { return service_name(unit); }
+
 std::string service_name(std::string_view unit) {
   constexpr std::string_view suffix = ".service";
   constexpr std::string_view others[] = {".socket", ".target", ".timer",     ".mount", ".path",

@@ -34,6 +34,7 @@ struct UnitState {
   std::chrono::microseconds stop_time{};   // TimeoutStopUSec; max() is "no limit"
   std::chrono::microseconds start_time{};  // TimeoutStartUSec; max() is "no limit"
   bool held = false;                       // our drop-in is there and systemd has read it
+  bool is_assumed = false;                 // nobody could be asked: it may as well be the other way
 
   // Meant to be running: also while it starts, reloads, or waits for its automatic restart.
   bool is_wanted() const;
@@ -44,6 +45,13 @@ struct UnitState {
 struct StopResult {
   bool was_wanted = false;
   std::string warning;  // not empty: it is down, but not as it should have been (killed, failed)
+};
+
+// What a person types to do the same; for hints.
+struct Advice {
+  std::string stop;
+  std::string start;  // also when it is held
+  std::string log;    // to see why it does not run
 };
 
 // Every function throws Error(service), naming the unit, when it cannot do what it says.
@@ -73,10 +81,17 @@ class ServiceControl {
   // or until the machine restarts. Leaves a running unit alone. Doing it twice is fine.
   virtual void hold(const std::string& unit) = 0;
   virtual void release(const std::string& unit) = 0;
+
+  virtual Advice advice(const std::string& unit) const;
+  // The name under which it knows what a person called `unit`. Throws Error(service).
+  virtual std::string unit_name(const std::string& unit) const;
 };
 
 // "teslamate" -> "teslamate.service". Throws Error(service) for anything that is not the name of one
 // service: the result is safe as a file name, on a terminal and in a unit file.
 std::string service_name(std::string_view unit);
+
+// A command as one would type it in a shell.
+std::string command_text(const std::vector<std::string>& argv);
 
 }  // namespace tmb::service

@@ -59,8 +59,9 @@ std::vector<std::string> describe(const Report& report, const Options& options) 
                   counted(report.snapshots.size(), "snapshot", "snapshots") +
                   " complete: " + counted(report.objects, "object", "objects") + ", " +
                   byte_size(report.stored_bytes) + " stored, " + byte_size(report.plain_bytes) +
-                  (options.read_data
-                       ? " of content, every byte read and hashed"
+                  (options.read_data ? " of content, every byte read and hashed"
+                   : !options.parts.empty()
+                       ? " of content, " + grouped(options.parts.size()) + " of 256 parts read and hashed"
                        : " of content; lengths and headers were checked (--read-data reads every byte)"));
   return lines;
 }

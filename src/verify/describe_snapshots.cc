@@ -25,6 +25,11 @@ std::string age(base::Time time, base::Time now) {
   return counted(passed / 86400, "day", "days");
 }
 
+std::string tag_text(const repository::SnapshotTag& tag) {
+  if (!tag.pinned) return tag.text;
+  return tag.text.empty() ? "(pinned)" : tag.text + " (pinned)";
+}
+
 void add_facts(const SnapshotUsage& snapshot, base::Time now, std::vector<std::string>& lines) {
   const repository::Manifest& m = *snapshot.manifest;
   report::Table facts({{""}, {""}});
@@ -32,7 +37,8 @@ void add_facts(const SnapshotUsage& snapshot, base::Time now, std::vector<std::s
     if (!value.empty()) facts.add_row({name, value});
   };
   add("snapshot", m.id);
-  add("tag", m.tag);
+  add("tag", tag_text(snapshot.tag));
+  add("kept", snapshot.tag.scheduled ? "" : "whatever the rules say: it was taken or named by a person");
   add("taken", base::local_time(m.time) + " (" + base::iso_utc(m.time) + ", " + age(m.time, now) +
                    " ago) in " + report::duration(m.seconds));
   add("before it", m.parent);
@@ -96,7 +102,9 @@ Json summary(const SnapshotUsage& snapshot) {
           {"damaged", false},
           {"time", base::iso_utc(m.time)},
           {"seconds", m.seconds},
-          {"tag", m.tag},
+          {"tag", snapshot.tag.text},
+          {"pinned", snapshot.tag.pinned},
+          {"scheduled", snapshot.tag.scheduled},
           {"parent", m.parent},
           {"host", m.host},
           {"database", m.database.name},
@@ -128,7 +136,7 @@ std::vector<std::string> describe_list(const std::vector<SnapshotUsage>& snapsho
     }
     table.add_row({s.id, base::local_time(s.manifest->time), age(s.manifest->time, now),
                    grouped(s.manifest->rows()), byte_size(s.stored_bytes), byte_size(s.new_bytes),
-                   byte_size(s.own_bytes), s.manifest->tag});
+                   byte_size(s.own_bytes), tag_text(s.tag)});
   }
   return table.lines();
 }

@@ -51,7 +51,8 @@ void list_shard(const fs::directory_entry& shard, Folders& out) {
 }  // namespace
 
 Folders list_folders(const base::Path& repository) {
-  static constexpr std::array known{"format.json", "lock", "objects", "snapshots"};
+  static constexpr std::array known{"format.json",     "lock",         "objects", "snapshots", "tags",
+                                    "tombstones.json", "removed.json", "keys"};
   Folders out;
   for_each_entry(repository, [&](const fs::directory_entry& entry) {
     const std::string name = entry.path().filename().string();

@@ -31,7 +31,7 @@ class Checker {
       queue_.push_back(&entry);
       total_ += cost_of(entry.first);
     }
-    const bool bytes = options_.read_data;
+    const bool bytes = counts_bytes();
     reporter_.begin_phase(bytes ? "reading" : "checking", repository_.path().string(), total_,
                           bytes ? report::Unit::bytes : report::Unit::items);
     work_in_parallel();
@@ -47,8 +47,11 @@ class Checker {
  private:
   using Entry = std::pair<const NamedObject, ObjectState>;
 
+  bool counts_bytes() const { return options_.read_data || !options_.parts.empty(); }
+
   std::uint64_t cost_of(const NamedObject& object) const {
-    return options_.read_data ? object.ref.plain_bytes : 1;
+    if (!counts_bytes()) return 1;
+    return options_.reads(object.ref.id) ? object.ref.plain_bytes : 0;
   }
 
   void work_in_parallel() {
@@ -83,7 +86,7 @@ class Checker {
     const auto damaged = [&](ExitCode code, std::string why) {
       entry.second.damage = Damage{code, file_of(repository_, object.ref), std::move(why)};
     };
-    if (!options_.read_data) {
+    if (!options_.reads(object.ref.id)) {
       if (!repository_.objects().looks_intact(object.ref))
         damaged(ExitCode::damaged, "missing, cut off or not an object");
       return;

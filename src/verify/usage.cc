@@ -4,6 +4,8 @@
 #include <set>
 #include <unordered_map>
 
+#include "repository/objects_of.hh"
+
 namespace tmb::verify {
 
 namespace {
@@ -15,13 +17,22 @@ struct Holder {
 };
 
 std::set<std::string> object_ids(const repository::Manifest& manifest) {
-  std::set<std::string> out{manifest.schema.id};
-  for (const auto& table : manifest.tables) {
-    for (const auto& chunk : table.chunks) {
-      for (const auto& object : chunk.objects) out.insert(object.id);
-    }
-  }
+  std::set<std::string> out;
+  repository::for_each_object(manifest,
+                              [&](repository::ObjectType /*type*/, const repository::ObjectRef& ref) {
+                                out.insert(ref.id);
+                              });
   return out;
+}
+
+repository::SnapshotTag tag_of(const repository::Repository& repository,
+                               const repository::Manifest& manifest) {
+  try {
+    return repository::read_tag(repository, manifest);
+  } catch (const base::Error& error) {
+    if (error.code() != base::ExitCode::damaged) throw;
+    return {"its tag is damaged: tag it again", false, manifest.scheduled};
+  }
 }
 
 SnapshotUsage open(const repository::Repository& repository, const std::string& id) {
@@ -29,6 +40,7 @@ SnapshotUsage open(const repository::Repository& repository, const std::string& 
   out.id = id;
   try {
     out.manifest = repository.read_manifest(id);
+    out.tag = tag_of(repository, *out.manifest);
   } catch (const base::Error& error) {
     if (error.code() != base::ExitCode::damaged && error.code() != base::ExitCode::local_io) throw;
     out.damage = error.message();

@@ -9,6 +9,7 @@
 
 #include "base/error.hh"
 #include "repository/repository.hh"
+#include "repository/tags.hh"
 
 namespace tmb::verify {
 
@@ -16,6 +17,7 @@ struct SnapshotUsage {
   std::string id;
   std::optional<repository::Manifest> manifest;  // nullopt: damaged
   std::string damage;                            // why there is no manifest
+  repository::SnapshotTag tag;                   // as it is now, not as it was taken
   std::uint64_t stored_bytes = 0;                // of all its objects
   std::uint64_t new_bytes = 0;                   // of those that no older snapshot has
   std::uint64_t own_bytes = 0;                   // of those that no other snapshot has

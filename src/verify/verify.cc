@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/error.hh"
+#include "repository/objects_of.hh"
 #include "verify/folders.hh"
 #include "verify/objects.hh"
 
@@ -46,12 +47,9 @@ ObjectStates named_objects(const std::vector<OpenedSnapshot>& snapshots) {
   ObjectStates out;
   for (const OpenedSnapshot& snapshot : snapshots) {
     if (!snapshot.manifest) continue;
-    out[{ObjectType::schema, snapshot.manifest->schema}];
-    for (const auto& table : snapshot.manifest->tables) {
-      for (const auto& chunk : table.chunks) {
-        for (const auto& object : chunk.objects) out[{ObjectType::rows, object}];
-      }
-    }
+    repository::for_each_object(*snapshot.manifest, [&](ObjectType type, const repository::ObjectRef& ref) {
+      out[{type, ref}];
+    });
   }
   return out;
 }
@@ -103,6 +101,9 @@ SnapshotReport judge(const OpenedSnapshot& opened, const ObjectStates& objects, 
   out.rows = manifest.rows();
   out.schema_damaged = objects.at({ObjectType::schema, manifest.schema}).damage.has_value();
   for (const auto& table : manifest.tables) judge_table(table, objects, out, report);
+  for (const auto& piece : manifest.dump) {
+    if (objects.at({ObjectType::schema, piece}).damage) out.schema_damaged = true;
+  }
   out.complete = !out.schema_damaged && out.damaged_tables.empty();
   return out;
 }
@@ -128,6 +129,12 @@ void count_objects(const ObjectStates& objects, const Folders& folders, bool all
 }
 
 }  // namespace
+
+bool Options::reads(const std::string& object_id) const {
+  if (read_data || parts.empty()) return read_data;
+  const auto part = static_cast<unsigned>(std::stoul(object_id.substr(0, 2), nullptr, 16));
+  return std::ranges::find(parts, part) != parts.end();
+}
 
 std::size_t Report::complete_snapshots() const {
   return static_cast<std::size_t>(std::ranges::count(snapshots, true, &SnapshotReport::complete));

@@ -16,10 +16,13 @@ from harness import tool_path
 
 GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "golden" / "help"
 TOOLS = pathlib.Path(__file__).resolve().parent.parent.parent / "tools"
-PROGRAMS = sorted(p.stem for p in TOOLS.glob("teslamate-*.cc"))
+PROGRAMS = sorted(p.stem for folder in (TOOLS, TOOLS.parent / "maintenance") for p in folder.glob("teslamate-*.cc"))
 # Those that only read a repository.
 COMMANDS = (("teslamate-verify",), ("teslamate-snapshots", "list"), ("teslamate-snapshots", "show"))
 SECONDS = 60
+# What a program must be told before it looks at anything else.
+NEEDED = {"teslamate-snapshots": ["list"], "teslamate-delete-drive": ["1"], "teslamate-delete-charge": ["1"],
+          "teslamate-delete-car": ["1"]}
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -120,7 +123,7 @@ class EveryProgram(unittest.TestCase):
 
     @for_each(PROGRAMS)
     def test_a_settings_file_that_was_named_must_exist(self, name):
-        args = ["list"] if name == "teslamate-snapshots" else []
+        args = NEEDED.get(name, [])
         result = run(name, "--config", "/nonexistent/c.toml", *args)
         self.assertEqual(result.returncode, 17, result.stderr)
         self.assertIn(b"/nonexistent/c.toml", result.stderr)
@@ -130,7 +133,7 @@ class EveryProgram(unittest.TestCase):
         with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
             file.write("jobs = 1\n\n[repository]\nfolder = '/x'\n")
             file.flush()
-            args = ["list"] if name == "teslamate-snapshots" else []
+            args = NEEDED.get(name, [])
             result = run(name, "--config", file.name, *args)
             self.assertEqual(result.returncode, 2, result.stderr)
             self.assertIn(f"{file.name}, line 4: repository.folder", result.stderr.decode())

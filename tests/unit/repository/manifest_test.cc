@@ -17,6 +17,7 @@ Manifest full_manifest() {
   m.repository_id = "00ff";
   m.sequence = 7;
   m.parent = "20261119T021503Z-0000";
+  m.scheduled = true;
   m.tag = "before \"upgrade\" \\ \n\t";
   m.time = base::parse_iso_utc("2026-11-20T02:15:03Z");
   m.seconds = 1.25;
@@ -75,6 +76,7 @@ TEST_CASE("a manifest comes back as it was, with names in any encoding") {
   CHECK(back.tables[0].chunks[1].objects == m.tables[0].chunks[1].objects);
   CHECK(back.host == m.host);
   CHECK(back.tag == m.tag);
+  CHECK(back.scheduled);
   CHECK(back.roles == m.roles);
   CHECK(back.materialized_views == m.materialized_views);
   CHECK(back.origin.next_transaction == UINT64_MAX);

@@ -49,8 +49,8 @@ inline repository::Manifest sample_manifest(const repository::Repository& reposi
 }
 
 // Reads everything that a restore of the newest snapshot would read. Throws what a reader throws.
-inline void read_whole_snapshot(const base::Path& path) {
-  const auto repository = repository::Repository::open(path);
+inline void read_whole_snapshot(const base::Path& path, const repository::AskSecret& ask = {}) {
+  const auto repository = repository::Repository::open(path, ask);
   const auto manifest = repository.read_latest();
   if (!manifest) throw base::Error(base::ExitCode::not_found, "no snapshot");
   repository::Workspace workspace;

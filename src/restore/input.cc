@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+#include "restore/input.hh"
+
+#include "restore/dump_load.hh"
+#include "restore/preflight.hh"
+#include "restore/stage.hh"
+#include "restore/verify.hh"
+
+namespace tmb::restore {
+
+void SnapshotInput::read_everything(unsigned jobs, report::Reporter& reporter, const std::stop_token& stop) {
+  restore::read_everything(source_, jobs, reporter, stop);
+  if (manifest().by_pg_dump()) read_dump_through(source_, reporter, stop);
+}
+
+void SnapshotInput::preflight(Session&, Target&) {}
+
+void SnapshotInput::load(Session& session, const Target& target, const StagingDatabase& staging) {
+  if (manifest().by_pg_dump()) {
+    load_dump(session, source_, target, staging);
+  } else {
+    restore::load(session, source_, target, staging);
+  }
+}
+
+}  // namespace tmb::restore

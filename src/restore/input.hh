@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+// What is brought back: a snapshot of ours or a file of another program. Each knows how it is read whole,
+// what else has to be looked at before anything is touched, and how it fills a database; the rest of the road
+// is the same for all.
+#pragma once
+
+#include <stop_token>
+#include <string>
+
+#include "report/reporter.hh"
+#include "repository/source.hh"
+
+namespace tmb::restore {
+
+struct Session;
+struct Target;
+class StagingDatabase;
+
+class Input {
+ public:
+  virtual ~Input() = default;
+
+  // Reads every byte, before anything is touched. Throws damaged, unsupported, refused.
+  virtual void read_everything(unsigned jobs, report::Reporter& reporter, const std::stop_token& stop) = 0;
+  // What it holds; of a file, known once it was read.
+  virtual const repository::Manifest& manifest() const = 0;
+  // What else must be right, or should be said, before it is loaded there.
+  virtual void preflight(Session& session, Target& target) = 0;
+  // Schema, rows, sequences, indexes and constraints, materialised views.
+  virtual void load(Session& session, const Target& target, const StagingDatabase& staging) = 0;
+
+  virtual std::string word() const = 0;   // "snapshot" or "file", for messages
+  virtual std::string title() const = 0;  // "snapshot 2026…", "the file /x/y.sql"
+  virtual std::string mark() const = 0;   // for the comment of databases: a snapshot's id, a file's name
+  // Null when the content cannot be read in pieces.
+  virtual const repository::BackupSource* source() const { return nullptr; }
+};
+
+class SnapshotInput final : public Input {
+ public:
+  explicit SnapshotInput(const repository::BackupSource& source) : source_(source) {}
+  void read_everything(unsigned jobs, report::Reporter& reporter, const std::stop_token& stop) override;
+  const repository::Manifest& manifest() const override { return source_.manifest(); }
+  void preflight(Session& session, Target& target) override;
+  void load(Session& session, const Target& target, const StagingDatabase& staging) override;
+  std::string word() const override { return "snapshot"; }
+  std::string title() const override { return "snapshot " + manifest().id; }
+  std::string mark() const override { return manifest().id; }
+  const repository::BackupSource* source() const override { return &source_; }
+
+ private:
+  const repository::BackupSource& source_;
+};
+
+}  // namespace tmb::restore

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+#include "retention/prune.hh"
+
+#include <algorithm>
+
+#include "base/error.hh"
+#include "repository/removal.hh"
+#include "repository/tags.hh"
+#include "retention/survey.hh"
+
+namespace tmb::retention {
+
+using base::Error;
+using base::ExitCode;
+using repository::Removal;
+using repository::Tombstones;
+
+namespace {
+
+// Unused objects fall into those that go now and those that wait.
+struct Sweep {
+  std::vector<std::string> remove;
+  Tombstones waiting;
+};
+
+Removal::Access access(bool dry_run) { return dry_run ? Removal::Access::look : Removal::Access::remove; }
+
+void refuse_emptied(const repository::Repository& repository, const Survey& survey) {
+  if (!survey.snapshots.empty() || survey.objects.empty()) return;
+  throw Error(ExitCode::refused, base::printable(repository.path().string()) +
+                                     " lists no snapshot but holds " +
+                                     report::counted(survey.objects.size(), "object", "objects") +
+                                     ": nothing is removed on such a sight")
+      .with_hint("was a file system not mounted, or snapshots/ emptied? Otherwise make a backup first");
+}
+
+// The snapshots that go name their objects no longer.
+void let_go(Survey& survey, const std::vector<Verdict>& plan) {
+  for (std::size_t i = 0; i < plan.size(); ++i) {
+    if (plan[i].keep()) continue;
+    for (const std::uint32_t object : survey.naming[i]) --survey.objects[object].holders;
+  }
+}
+
+Sweep plan_sweep(const Survey& survey, const Tombstones& known, const PruneOptions& options, base::Time now,
+                 PruneOutcome& outcome) {
+  Sweep out;
+  for (const SurveyedObject& object : survey.objects) {
+    if (object.holders > 0) continue;
+    const auto found = known.find(object.id);
+    const base::Time since = found == known.end() ? now : found->second;
+    // One that waits since a time to come waits on: the clock was wrong then or is now.
+    if (options.now || (found != known.end() && now - since >= options.grace)) {
+      out.remove.push_back(object.id);
+      ++outcome.objects_removed;
+      outcome.bytes_removed += object.bytes;
+    } else {
+      out.waiting[object.id] = since;
+      ++outcome.objects_waiting;
+      outcome.bytes_waiting += object.bytes;
+    }
+  }
+  return out;
+}
+
+std::string question(const std::vector<Verdict>& plan, const std::vector<std::string>& removed,
+                     const base::Path& path) {
+  return "Remove " + report::counted(removed.size(), "snapshot", "snapshots") + " of " +
+         report::grouped(plan.size()) + " from " + base::printable(path.string()) + "?";
+}
+
+}  // namespace
+
+PruneOutcome prune(const repository::Repository& repository, const PruneOptions& options,
+                   const base::Clock& clock, const Confirm& confirm, report::Reporter& reporter,
+                   const std::stop_token& stop) {
+  const Removal removal(repository, access(options.dry_run));
+  Survey found = survey(repository, removal, options.known_damaged, reporter);
+  refuse_emptied(repository, found);
+  const base::Time now = clock.now();
+  PruneOutcome out;
+  out.dry_run = options.dry_run;
+  out.plan = make_plan(found.snapshots, options.policy, now);
+  for (const Verdict& verdict : out.plan) {
+    if (!verdict.keep()) out.removed.push_back(verdict.snapshot.id);
+  }
+  let_go(found, out.plan);
+  const Sweep sweep = plan_sweep(found, removal.read_tombstones(), options, now, out);
+  if (options.dry_run) return out;
+  if (!out.removed.empty()) confirm(question(out.plan, out.removed, repository.path()));
+  if (stop.stop_requested()) throw Error(ExitCode::interrupted, "interrupted");
+
+  // In this order: what is named by a manifest is there, whenever this ends. Objects before the list of those
+  // that wait, because on a full disk it can only be written when there is room.
+  try {
+    removal.remove_snapshots(out.removed);
+    removal.remove_objects(sweep.remove);
+    removal.write_tombstones(sweep.waiting);
+  } catch (Error& error) {
+    throw error
+        .with_state("some of the snapshots that no rule keeps are gone; each one that is listed is as it was")
+        .with_hint("mend the cause and run it again: the next run goes on from here");
+  }
+  return out;
+}
+
+ForgetOutcome forget(const repository::Repository& repository, const std::vector<std::string>& ids,
+                     bool dry_run, const Confirm& confirm) {
+  const Removal removal(repository, access(dry_run));
+  ForgetOutcome out;
+  out.dry_run = dry_run;
+  std::size_t complete_left = 0;
+  bool complete_goes = false;
+  const std::vector<std::string> all = repository.snapshot_ids();
+  for (const std::string& id : all) {
+    const bool goes = std::ranges::find(ids, id) != ids.end();
+    try {
+      const repository::Manifest manifest = repository.read_manifest(id);
+      if (goes && repository::read_tag(repository, manifest).pinned) {
+        throw Error(ExitCode::refused, "snapshot " + id + " is pinned")
+            .with_hint("teslamate-snapshots tag " + id + " --unpin");
+      }
+      complete_left += goes ? 0 : 1;
+      complete_goes = complete_goes || goes;
+    } catch (const Error& error) {
+      if (error.code() != ExitCode::damaged) throw;
+    }
+    if (goes) {
+      out.removed.push_back(id);
+    } else {
+      out.newest = id;
+    }
+  }
+  for (const std::string& id : ids) {
+    if (std::ranges::find(all, id) == all.end())
+      throw Error(ExitCode::not_found, "there is no snapshot " + base::printable(id));
+  }
+  if (complete_goes && complete_left == 0) {
+    throw Error(ExitCode::refused, "no readable snapshot would be left")
+        .with_hint("make a new backup first: teslamate-backup");
+  }
+  if (dry_run) return out;
+  confirm("Forget " + report::counted(out.removed.size(), "snapshot", "snapshots") + " for good?");
+  removal.remove_snapshots(out.removed);
+  return out;
+}
+
+}  // namespace tmb::retention

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: MIT
+#include "sql/tokens.hh"
+
+#include "base/error.hh"
+
+namespace tmb::sql {
+
+using base::Error;
+using base::ExitCode;
+
+namespace {
+
+bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v'; }
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool begins_word(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+         static_cast<unsigned char>(c) >= 0x80;
+}
+bool continues_word(char c) { return begins_word(c) || is_digit(c) || c == '$'; }
+char upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+class Lexer {
+ public:
+  Lexer(std::string_view text, bool standard_strings) : text_(text), standard_strings_(standard_strings) {}
+
+  // False at the end.
+  bool next(Token& token) {
+    skip_blank();
+    if (at_ >= text_.size()) return false;
+    const std::size_t begin = at_;
+    token.kind = read();
+    token.text = text_.substr(begin, at_ - begin);
+    token.depth = depth_;
+    if (token.is_sign('(')) ++depth_;
+    if (token.is_sign(')') && depth_ > 0) token.depth = --depth_;
+    return true;
+  }
+  bool broken() const { return broken_; }  // it ended inside a string or comment
+  unsigned depth() const { return depth_; }
+
+ private:
+  char at(std::size_t ahead = 0) const { return at_ + ahead < text_.size() ? text_[at_ + ahead] : '\0'; }
+
+  void skip_blank() {
+    for (;;) {
+      if (at_ < text_.size() && is_space(text_[at_])) {
+        ++at_;
+      } else if (at() == '-' && at(1) == '-') {
+        while (at_ < text_.size() && text_[at_] != '\n') ++at_;
+      } else if (at() == '/' && at(1) == '*') {
+        skip_block();
+      } else {
+        return;
+      }
+    }
+  }
+
+  void skip_block() {
+    unsigned level = 0;
+    do {
+      if (at_ >= text_.size()) {
+        broken_ = true;
+        return;
+      }
+      if (at() == '/' && at(1) == '*') {
+        ++level;
+        at_ += 2;
+      } else if (at() == '*' && at(1) == '/') {
+        --level;
+        at_ += 2;
+      } else {
+        ++at_;
+      }
+    } while (level > 0);
+  }
+
+  void read_quoted(char quote, bool escapes) {
+    for (++at_; at_ < text_.size(); ++at_) {
+      if (escapes && text_[at_] == '\\') {
+        ++at_;
+      } else if (text_[at_] == quote) {
+        ++at_;
+        if (at() != quote) return;
+      }
+    }
+    at_ = text_.size();
+    broken_ = true;
+  }
+
+  Token::Kind read_dollar() {
+    if (is_digit(at(1))) {
+      ++at_;
+      while (is_digit(at())) ++at_;
+      return Token::Kind::parameter;
+    }
+    std::size_t length = 1;
+    while (continues_word(at(length)) && at(length) != '$') ++length;
+    if (at(length) != '$') {
+      ++at_;
+      return Token::Kind::sign;
+    }
+    const std::string_view tag = text_.substr(at_, length + 1);
+    const std::size_t end = text_.find(tag, at_ + tag.size());
+    broken_ = broken_ || end == std::string_view::npos;
+    at_ = end == std::string_view::npos ? text_.size() : end + tag.size();
+    return Token::Kind::dollar;
+  }
+
+  // The + of 1e+20.
+  bool is_exponent_sign() const {
+    return (at() == '+' || at() == '-') && upper(text_[at_ - 1]) == 'E' && is_digit(at(1));
+  }
+
+  Token::Kind read() {
+    const char c = at();
+    if (c == '\'' || c == '"') {
+      read_quoted(c, c == '\'' && !standard_strings_);
+      return c == '"' ? Token::Kind::quoted : Token::Kind::string;
+    }
+    if (c == '$') return read_dollar();
+    if (begins_word(c)) {
+      const std::size_t begin = at_;
+      while (continues_word(at())) ++at_;
+      if (at() != '\'' || at_ - begin != 1) return Token::Kind::word;
+      const char prefix = upper(c);
+      if (prefix != 'E' && prefix != 'B' && prefix != 'X' && prefix != 'N') return Token::Kind::word;
+      read_quoted('\'', prefix == 'E' || !standard_strings_);
+      return Token::Kind::string;
+    }
+    if (is_digit(c) || (c == '.' && is_digit(at(1)))) {
+      ++at_;
+      while ((continues_word(at()) && at() != '$') || at() == '.' || is_exponent_sign()) ++at_;
+      return Token::Kind::number;
+    }
+    ++at_;
+    return Token::Kind::sign;
+  }
+
+  std::string_view text_;
+  bool standard_strings_;
+  std::size_t at_ = 0;
+  unsigned depth_ = 0;
+  bool broken_ = false;
+};
+
+}  // namespace
+
+bool Token::is(std::string_view word) const {
+  if (kind != Kind::word || text.size() != word.size()) return false;
+  for (std::size_t i = 0; i < word.size(); ++i) {
+    if (upper(text[i]) != word[i]) return false;
+  }
+  return true;
+}
+
+std::vector<Token> tokenize(std::string_view statement, bool standard_strings) {
+  std::vector<Token> out;
+  Lexer lexer(statement, standard_strings);
+  for (Token token; lexer.next(token);) out.push_back(token);
+  if (lexer.broken() || lexer.depth() > 0 || out.empty() || !out.back().is_sign(';')) {
+    throw Error(ExitCode::damaged, "a statement whose quotes or parentheses do not close");
+  }
+  return out;
+}
+
+std::vector<Token> words_in(std::string_view text) {
+  std::vector<Token> out;
+  Lexer lexer(text, true);
+  for (Token token; lexer.next(token);) out.push_back(token);
+  return out;
+}
+
+std::string name_of(const Token& token) {
+  std::string out;
+  if (token.kind == Token::Kind::quoted) {
+    for (std::size_t i = 1; i + 1 < token.text.size(); ++i) {
+      out += token.text[i];
+      if (token.text[i] == '"') ++i;
+    }
+    return out;
+  }
+  for (const char c : token.text) out += lower(c);
+  return out;
+}
+
+std::string content_of(const Token& token, bool standard_strings) {
+  std::string_view text = token.text;
+  if (token.kind == Token::Kind::dollar) {
+    const std::size_t tag = text.find('$', 1) + 1;
+    return std::string(text.substr(tag, text.size() - 2 * tag));
+  }
+  bool escapes = !standard_strings;
+  if (!text.empty() && text.front() != '\'') {
+    escapes = escapes || upper(text.front()) == 'E';
+    text.remove_prefix(1);
+  }
+  std::string out;
+  for (std::size_t i = 1; i + 1 < text.size(); ++i) {
+    if (escapes && text[i] == '\\') {
+      ++i;
+    } else if (text[i] == '\'') {
+      ++i;
+    }
+    out += text[i];
+  }
+  return out;
+}
+
+std::string quote_name(std::string_view name) {
+  std::string out = "\"";
+  for (const char c : name) {
+    out += c;
+    if (c == '"') out += c;
+  }
+  return out + "\"";
+}
+
+}  // namespace tmb::sql

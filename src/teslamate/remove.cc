@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+#include "teslamate/remove.hh"
+
+#include "base/error.hh"
+#include "catalog/reader.hh"
+#include "catalog/staging.hh"
+#include "teslamate/commit.hh"
+#include "teslamate/record_rows.hh"
+#include "teslamate/remove_plan.hh"
+#include "teslamate/undo_store.hh"
+
+namespace tmb::teslamate {
+
+using base::Error;
+using base::ExitCode;
+using postgres::Connection;
+using postgres::DatabaseError;
+
+namespace {
+
+constexpr const char* one_snapshot = "ISOLATION LEVEL REPEATABLE READ";
+constexpr const char* nothing_deleted = "nothing was deleted";
+
+struct Shown {
+  Track track = Track::keep;
+  std::string fingerprint;
+};
+
+// What the server refuses because others are at work on the same rows.
+[[noreturn]] void rethrow_conflict(const DatabaseError& error, Connection* connection,
+                                   const std::string& what) {
+  const std::string& state = error.sqlstate();
+  if (state == "55P03") {
+    const std::string holders = connection == nullptr ? "" : catalog::describe_blockers(*connection);
+    throw Error(ExitCode::locked,
+                what + " is held by another session" + (holders.empty() ? "" : ": " + holders))
+        .with_state(nothing_deleted)
+        .with_hint("try again in a moment");
+  }
+  if (state == "40001" || state == "40P01") {
+    throw Error(ExitCode::refused, what + " was changed by another session at this very moment")
+        .with_state(nothing_deleted)
+        .with_hint("run it again and look at what it shows");
+  }
+  throw error;
+}
+
+// The track of a drive is kept unless somebody says otherwise.
+Track choose_track(const RemoveOptions& options, const MaintenanceAdapters& adapters,
+                   report::Reporter& reporter, const std::vector<Drive>& drives) {
+  if (options.kind != Kind::drive || options.track != Track::ask) {
+    return options.track == Track::remove ? Track::remove : Track::keep;
+  }
+  std::uint64_t positions = 0;
+  for (const Drive& d : drives) positions += d.positions;
+  if (positions == 0 || options.dry_run) return Track::keep;
+  const std::string track = report::counted(positions, "position", "positions");
+  const auto answer =
+      adapters.ask("Delete the " + track + " of its track, too? (otherwise the map shows them)");
+  if (answer && *answer) return Track::remove;
+  reporter.note("the " + track + " of the track " + (positions == 1 ? "is" : "are") +
+                " kept and stay on the map; --positions delete removes them");
+  return Track::keep;
+}
+
+void refuse_open(const RemoveOptions& options, const RemovePlan& plan) {
+  if (plan.open.empty() || options.force) return;
+  throw Error(ExitCode::refused,
+              plan.open.front() + (plan.open.size() > 1 ? " (and " + std::to_string(plan.open.size() - 1) +
+                                                              " more that are open)"
+                                                        : ""))
+      .with_state(nothing_deleted)
+      .with_hint("close it first with teslamate-close-drive or teslamate-close-charge, or say --force");
+}
+
+void refuse_obstacles(const Closure& closure) {
+  if (closure.obstacles().empty()) return;
+  throw Error(ExitCode::refused, closure.obstacles().front())
+      .with_state(nothing_deleted)
+      .with_hint("delete or change those rows first");
+}
+
+// Reads everything, shows it and asks; nothing is held while a person thinks.
+Shown show(const RemoveOptions& options, const MaintenanceAdapters& adapters, Connection& connection,
+           const catalog::Layout& layout, report::Reporter& reporter, Outcome& outcome) {
+  Shown shown;
+  RemovePlan before;
+  if (options.kind == Kind::drive) before.drives = read_drives(connection, options.ids);
+  for (const std::string& line : describe_records(before)) reporter.result(line);
+  shown.track = choose_track(options, adapters, reporter, before.drives);
+  const postgres::Transaction transaction(connection, one_snapshot);
+  Closure closure(connection, layout);
+  const RemovePlan plan = plan_removal(connection, options, shown.track, closure);
+  shown.fingerprint = plan.fingerprint;
+  outcome.document.update(to_json(plan, closure));
+  if (before.drives.empty()) {
+    for (const std::string& line : describe_records(plan)) reporter.result(line);
+  }
+  for (const std::string& line : describe_rows(plan, closure)) reporter.result(line);
+  refuse_open(options, plan);
+  refuse_obstacles(closure);
+  return shown;
+}
+
+struct Done {
+  base::Path undo;
+  std::string title;
+};
+
+Done execute(const RemoveOptions& options, const MaintenanceAdapters& adapters, Connection& connection,
+             const catalog::Layout& layout, const Shown& shown, report::Reporter& reporter) {
+  const UndoStore store(adapters.state_dir, adapters.seal);
+  postgres::Transaction transaction(connection, one_snapshot);
+  Closure closure(connection, layout);
+  const RemovePlan plan = plan_removal(connection, options, shown.track, closure);
+  if (plan.fingerprint != shown.fingerprint) {
+    throw Error(ExitCode::refused, named(name_of(options.kind), options.ids) + " changed since it was shown")
+        .with_state(nothing_deleted)
+        .with_hint("run it again and look at what it shows");
+  }
+  UndoHeader header;
+  header.act = "delete-" + std::string(name_of(options.kind));
+  header.title = title_of(plan, options.kind, options.ids);
+  header.ids = options.ids;
+  const base::Time now = adapters.clock.now();
+  header.time = base::iso_utc(now);
+  header.database = catalog::read_identity(connection);
+  header.transaction = catalog::current_transaction(connection);
+  UndoStore::Pending pending = store.begin(header, now);
+  record_closure(connection, layout, closure, *pending.writer, reporter);
+  reporter.begin_phase("deleting", named(name_of(options.kind), options.ids), 0, report::Unit::rows);
+  closure.execute();
+  // From here on a crash leaves a .pending file; the transaction's id in it tells what became of it.
+  pending.writer->publish();
+  const base::Path undo = commit(store, transaction, connection, adapters, header, pending.path, reporter);
+  reporter.end_phase(report::counted(pending.writer->rows(), "row", "rows"));
+  return {undo, header.title};
+}
+
+std::string question_for(const RemoveOptions& options) {
+  return "Delete " + named(name_of(options.kind), options.ids) + "?";
+}
+
+}  // namespace
+
+Outcome remove_rows(const RemoveOptions& options, const MaintenanceAdapters& adapters,
+                    report::Reporter& reporter, const std::stop_token& stop) {
+  Outcome outcome;
+  const std::string what = named(name_of(options.kind), options.ids);
+  const auto no_restore = keep_restores_out(adapters.state_dir);
+  Connection connection = Connection::open(adapters.database, stop);
+  catalog::limit_lock_waits(connection, options.lock_timeout_ms);
+  try {
+    const catalog::Layout layout = catalog::read_layout(connection);
+    const Shown shown = show(options, adapters, connection, layout, reporter, outcome);
+    outcome.document["dry_run"] = options.dry_run;
+    if (options.dry_run) {
+      outcome.lines.emplace_back("nothing was changed");
+      return outcome;
+    }
+    adapters.confirm(question_for(options));
+    const Done done = execute(options, adapters, connection, layout, shown, reporter);
+    outcome.document["undo_file"] = done.undo.string();
+    outcome.lines.push_back(what + " deleted; undo with: teslamate-undo " + done.undo.stem().string());
+  } catch (const DatabaseError& error) {
+    Connection other = Connection::open(adapters.database);
+    rethrow_conflict(error, &other, what);
+  }
+  return outcome;
+}
+
+}  // namespace tmb::teslamate

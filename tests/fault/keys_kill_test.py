@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: MIT
+"""teslamate-keys killed before, or failed at, each system call by which it changes the repository.
+
+Whatever happens, the old key or the new one opens the repository, every snapshot is whole, and the same command or
+the next backup does the rest.
+"""
+from __future__ import annotations
+
+import pathlib
+import re
+import shutil
+import unittest
+
+from harness import Cluster, Workspace, assert_exit
+
+CHANGING = ("openat", "write", "fsync", "rename", "link", "linkat", "unlink", "mkdir", "fchmod")
+CALL = re.compile(r"^(\d+) +(\w+)\((.*)$")
+STRACE = ["-y"]
+MOST = 4  # points of each call
+
+
+def sample(points: list[int], most: int) -> list[int]:
+    """The first, the last and others between, at most `most`."""
+    if len(points) <= most:
+        return points
+    return sorted({points[round(i * (len(points) - 1) / (most - 1))] for i in range(most)})
+
+
+class Sweep(unittest.TestCase):
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.pg = cls.enterClassContext(Cluster())
+        cls.pg.create_db("live")
+        cls.pg.script("live", "CREATE TABLE a AS SELECT i AS id, md5(i::text) AS s FROM generate_series(1, 300) AS i;"
+                              "CREATE TABLE b AS SELECT i AS id FROM generate_series(1, 10) AS i")
+
+    def setUp(self):
+        self.ws = self.enterContext(Workspace(self.pg))
+        self.old = self.ws.folder / "old-key"
+        self.new = self.ws.folder / "new-key"
+        self.good = self.ws.folder / "good"
+
+    def keep(self):
+        """The repository as it is now is where every run begins."""
+        shutil.copytree(self.ws.repository, self.good, symlinks=True)
+
+    def begin_anew(self):
+        shutil.rmtree(self.ws.repository)
+        shutil.copytree(self.good, self.ws.repository, symlinks=True)
+        for record in self.ws.state.glob("last-seen-*"):
+            record.unlink()
+
+    def run_keys(self, *args, inject: str | None = None, trace: str | None = None):
+        return self.ws.run_traced("teslamate-keys", *args, "-r", self.ws.repository, "--yes", inject=inject, trace=trace,
+                                  strace_args=STRACE, timeout=60)
+
+    def opening_keys(self) -> list[list]:
+        """The flags with which the repository opens now; none for a plain one."""
+        tries = [[], *(["--key-file", k] for k in (self.old, self.new) if k.exists())]
+        found = []
+        for flags in tries:
+            result = self.ws.run("teslamate-snapshots", "list", "-r", self.ws.repository, "--json", *flags)
+            if result.code == 0:
+                found.append(flags)
+                if not flags:
+                    break  # who needs no key ignores one
+            else:
+                self.assertEqual(result.code, 12, result)
+        return found
+
+    def points(self, args: list) -> dict[str, list[int]]:
+        result = assert_exit(self.run_keys(*args, trace=",".join("?" + name for name in CHANGING)), 0)
+        counts: dict = {}
+        found: dict = {}
+        for line in result.trace.splitlines():
+            match = CALL.match(line)
+            if not match:
+                continue
+            thread, name, arguments = match.groups()
+            counts[thread, name] = counts.get((thread, name), 0) + 1
+            if str(self.ws.repository) in arguments and (name != "openat" or "O_CREAT" in arguments):
+                found.setdefault(name, set()).add(counts[thread, name])
+        self.assertGreater(sum(map(len, found.values())), 5, result.trace[:2000])
+        return {name: sorted(numbers) for name, numbers in found.items()}
+
+    def sweep(self, args: list, snapshots: int, faults: list[str]):
+        self.begin_anew()
+        points = self.points(args)
+        struck: list = []
+        for name, numbers in points.items():
+            for number in sample(numbers, MOST):
+                for fault in faults:
+                    with self.subTest(call=name, when=number, fault=fault):
+                        self.begin_anew()
+                        result = self.run_keys(*args, inject=f"{name}:{fault}:when={number}")
+                        self.assertTrue("INJECTED" in result.trace or "killed by" in result.trace, result)
+                        struck.append(result)
+                        self.check_state(snapshots, result)
+        self.assertGreater(len(struck), 20)
+
+    def check_state(self, snapshots: int, result):
+        opening = self.opening_keys()
+        self.assertEqual(len(opening), 1, (opening, result))
+        listed = self.ws.run("teslamate-snapshots", "list", "-r", self.ws.repository, "--json", *opening[0]).json()
+        self.assertEqual(len(listed["snapshots"]), snapshots)
+        assert_exit(self.ws.verify("--read-data", *opening[0]), 0)
+        # The next backup does what is left to do, unless the change never began.
+        backup = self.ws.backup("live", *opening[0])
+        self.assertIn(backup.code, (0, 3), backup)
+        again = self.ws.run("teslamate-keys", "list", "-r", self.ws.repository, "--json").json()
+        self.assertFalse(again["key_change_under_way"])
+        assert_exit(self.ws.verify("--read-data", *opening[0]), 0)
+        leftovers = [p for p in self.ws.repository.rglob(".tmp-*")]
+        self.assertEqual(leftovers, [])
+
+    FAULTS = ["signal=KILL", "error=ENOSPC"]
+
+    def test_encrypting_a_plain_repository(self):
+        assert_exit(self.ws.backup("live"), 0)
+        self.pg.sql("live", "INSERT INTO a SELECT 1000, 'x'")
+        assert_exit(self.ws.backup("live"), 0)
+        # A generated key costs no scrypt, and any file with one will do.
+        assert_exit(self.ws.run("teslamate-keys", "init", "-r", self.ws.folder / "other", "--new-key-file", self.new), 0)
+        self.keep()
+        self.sweep(["encrypt", "--new-passphrase-file", self.new], 2, self.FAULTS)
+
+    def test_changing_the_master_key(self):
+        shutil.rmtree(self.ws.repository)
+        assert_exit(self.ws.run("teslamate-keys", "init", "-r", self.ws.repository, "--new-key-file", self.old), 0)
+        assert_exit(self.ws.backup("live", "--key-file", self.old), 0)
+        other = self.ws.folder / "other"
+        assert_exit(self.ws.run("teslamate-keys", "init", "-r", other, "--new-key-file", self.new), 0)
+        self.keep()
+        self.sweep(["rotate", "--key-file", self.old, "--new-passphrase-file", self.new], 1, self.FAULTS)
+
+    def test_adding_a_slot_leaves_the_old_ones(self):
+        shutil.rmtree(self.ws.repository)
+        assert_exit(self.ws.run("teslamate-keys", "init", "-r", self.ws.repository, "--new-key-file", self.old), 0)
+        self.keep()
+        sheet = pathlib.Path(self.ws.folder / "sheet.html")
+        for name, numbers in self.points_of_sheet(sheet).items():
+            for number in numbers:
+                with self.subTest(call=name, when=number):
+                    self.begin_anew()
+                    sheet.unlink(missing_ok=True)
+                    self.run_keys("recovery-sheet", sheet, "--key-file", self.old, inject=f"{name}:signal=KILL:when={number}")
+                    assert_exit(self.ws.run("teslamate-snapshots", "list", "-r", self.ws.repository, "--key-file", self.old), 0)
+
+    def points_of_sheet(self, sheet: pathlib.Path) -> dict[str, list[int]]:
+        self.begin_anew()
+        return self.points(["recovery-sheet", sheet, "--key-file", self.old])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: MIT
+"""Closing drives and charges through a real Erlang node: only what is read back counts, and it can be taken back."""
+
+from __future__ import annotations
+
+import signal
+import time
+import unittest
+
+from harness import Cluster, Workspace, assert_exit, database_digest, diff_digests
+from release import Release
+
+DB = "teslamate"
+
+
+class Close(unittest.TestCase):
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.pg = cls.enterClassContext(Cluster())
+        cls.pg.load_sample("template_of_it", positions=2000)
+        cls.pg.sql("template_of_it", "ANALYZE")
+        cls.release = cls.enterClassContext(Release(cls.pg, DB))
+
+    def setUp(self):
+        self.pg.sql("postgres", f"CREATE DATABASE {DB} TEMPLATE template_of_it")
+        self.addCleanup(self.pg.drop_db, DB)
+        self.ws = self.enterContext(Workspace(self.pg))
+        self.release.mode("none")
+        self.release.hang_after(False)
+        self.release.forget_calls()
+        self.drive = self.pg.scalar(DB, "SELECT id FROM drives WHERE end_date IS NULL")
+        self.charge = self.pg.scalar(DB, "SELECT id FROM charging_processes WHERE end_date IS NULL")
+
+    def run_tool(self, name: str, *args: str, cookie: str | None = None, **keywords):
+        keywords.setdefault("env", self.release.environment(cookie))
+        return self.ws.run(name, *self.pg.connection_flags(DB), "--state-dir", str(self.ws.state), *args, **keywords)
+
+    def digest(self):
+        return database_digest(self.pg, DB)
+
+    def undo_files(self) -> list[str]:
+        return sorted(p.name for p in (self.ws.state / "undo").glob("*-*"))
+
+    def new_drive(self, positions: int = 1, age: str = "1 day", kilometres: float = 0.0) -> str:
+        drive = self.pg.scalar(DB, f"INSERT INTO drives (start_date, car_id) VALUES (now() - interval '{age}', 1) RETURNING id")
+        for i in range(positions):
+            self.pg.sql(DB, "INSERT INTO positions (date, latitude, longitude, car_id, drive_id, odometer) VALUES (now() - "
+                        f"interval '{age}' + interval '{i} s', 48, 11, 1, {drive}, {1000 + i * kilometres})")
+        return drive
+
+    # -- success
+
+    def test_an_open_drive_is_closed_shown_and_can_be_opened_again(self):
+        before = self.digest()
+        result = assert_exit(self.run_tool("teslamate-close-drive", self.drive), 0)
+        self.assertIn("end_date: – →", result.out)
+        self.assertEqual(self.release.calls(), [f"TeslaMate.Log.Drive {self.drive}"])
+        self.assertEqual(self.pg.scalar(DB, f"SELECT end_date IS NOT NULL FROM drives WHERE id = {self.drive}"), "t")
+        assert_exit(self.run_tool("teslamate-undo", "last", "--yes"), 0)
+        self.assertEqual(diff_digests(before, self.digest()), [])
+
+    def test_an_open_charge_is_closed_and_can_be_opened_again(self):
+        before = self.digest()
+        result = assert_exit(self.run_tool("teslamate-close-charge", self.charge), 0)
+        self.assertIn("cost: – →", result.out)
+        assert_exit(self.run_tool("teslamate-undo", "last", "--yes"), 0)
+        self.assertEqual(diff_digests(before, self.digest()), [])
+
+    def test_all_open_ones_are_closed_at_once(self):
+        self.new_drive(5, kilometres=1.0)
+        document = assert_exit(self.run_tool("teslamate-close-drive", "--open", "--json"), 0).json()
+        self.assertEqual([r["result"] for r in document["records"]], ["closed", "closed"])
+        self.assertEqual(self.pg.scalar(DB, "SELECT count(*) FROM drives WHERE end_date IS NULL"), "0")
+        result = assert_exit(self.run_tool("teslamate-close-drive", "--open"), 0)
+        self.assertIn("no drive is open", result.out)
+
+    def test_the_list_shows_what_is_open(self):
+        short = self.new_drive(1)
+        result = assert_exit(self.run_tool("teslamate-close-drive", "--list"), 0)
+        line = next(line for line in result.out.splitlines() if line.split()[:1] == [short])
+        self.assertIn("closing it deletes it", line)
+        document = assert_exit(self.run_tool("teslamate-close-charge", "--list", "--json"), 0).json()
+        self.assertEqual([d["id"] for d in document["open_drives"]], [int(self.drive), int(short)])
+        self.assertEqual([c["id"] for c in document["open_charges"]], [int(self.charge)])
+        self.assertEqual(self.release.calls(), [])
+
+    # -- refused
+
+    def test_a_drive_that_teslamate_would_delete_needs_consent_and_comes_back(self):
+        for positions, kilometres in ((0, 0.0), (1, 0.0), (4, 0.001)):
+            with self.subTest(positions=positions, kilometres=kilometres):
+                drive = self.new_drive(positions, kilometres=kilometres)
+                before = self.digest()
+                result = assert_exit(self.run_tool("teslamate-close-drive", drive), 22)
+                self.assertIn("deletes", result.err)
+                self.assertIn("--allow-delete", result.err)
+                self.assertEqual(self.release.calls(), [])
+                result = assert_exit(self.run_tool("teslamate-close-drive", "--allow-delete", "--yes", drive), 0)
+                self.assertIn("was deleted by TeslaMate", result.out)
+                self.assertEqual(self.pg.scalar(DB, f"SELECT count(*) FROM drives WHERE id = {drive}"), "0")
+                assert_exit(self.run_tool("teslamate-undo", "last", "--yes"), 0)
+                self.assertEqual(diff_digests(before, self.digest()), [])
+                self.release.forget_calls()
+                self.pg.sql(DB, f"DELETE FROM drives WHERE id = {drive}")
+
+    def test_a_drive_that_the_car_still_drives_is_refused(self):
+        drive = self.new_drive(5, age="30 s", kilometres=1.0)
+        result = assert_exit(self.run_tool("teslamate-close-drive", drive), 22)
+        self.assertIn("still driving", result.err)
+        self.assertEqual(self.release.calls(), [])
+
+    def test_a_closed_charge_needs_recompute_and_its_cost_comes_back(self):
+        self.pg.sql(DB, "UPDATE charging_processes SET cost = 12.34 WHERE id = 2")
+        before = self.digest()
+        result = assert_exit(self.run_tool("teslamate-close-charge", "2"), 22)
+        self.assertIn("cost", result.err)
+        self.assertEqual(self.release.calls(), [])
+        result = assert_exit(self.run_tool("teslamate-close-charge", "--recompute", "--yes", "2"), 0)
+        self.assertIn("cost: 12.34 →", result.out)
+        assert_exit(self.run_tool("teslamate-undo", "last", "--yes"), 0)
+        self.assertEqual(diff_digests(before, self.digest()), [])
+
+    def test_an_absent_id_is_not_found(self):
+        assert_exit(self.run_tool("teslamate-close-drive", "99999"), 21)
+        assert_exit(self.run_tool("teslamate-close-drive"), 2)
+        assert_exit(self.run_tool("teslamate-close-drive", "--open", self.drive), 2)
+        self.assertEqual(self.release.calls(), [])
+
+    # -- the node
+
+    def assert_untouched(self, before):
+        self.assertEqual(diff_digests(before, self.digest()), [])
+        self.assertEqual(self.undo_files(), [])
+
+    def test_an_error_of_teslamate_is_told_with_its_words(self):
+        before = self.digest()
+        self.release.mode("raise")
+        result = assert_exit(self.run_tool("teslamate-close-drive", self.drive), 18)
+        self.assertIn("boom", result.err)
+        self.assertIn("is as it was", result.err)
+        self.assert_untouched(before)
+
+    def test_an_answer_that_is_not_true_is_a_failure(self):
+        before = self.digest()
+        for mode, word in (("lie", "nothing changed"), ("noise", "it went wrong but nobody minds")):
+            self.release.mode(mode)
+            result = assert_exit(self.run_tool("teslamate-close-drive", self.drive), 18)
+            if mode == "lie":
+                self.assertIn(word, result.err)
+            self.assert_untouched(before)
+
+    def test_a_call_that_hangs_ends_within_its_limit(self):
+        before = self.digest()
+        self.release.mode("hang")
+        result = assert_exit(self.run_tool("teslamate-close-drive", self.drive), 18)
+        self.assertLess(result.seconds, 16)
+        self.assertFalse(result.left_behind)
+        self.assertIn("did not answer in time", result.err)
+        self.assertEqual(diff_digests(before, self.digest()), [])
+        # TeslaMate may still do it: the rows are kept until it is known.
+        self.assertEqual(len(self.undo_files()), 1)
+        assert_exit(self.run_tool("teslamate-undo", "--list"), 0)
+        self.assertEqual(self.undo_files(), [])
+
+    def test_a_call_that_hangs_after_the_deed_is_read_back(self):
+        before = self.digest()
+        self.release.hang_after(True)
+        result = assert_exit(self.run_tool("teslamate-close-drive", self.drive), 18)
+        self.assertIn("has changed all the same", result.err)
+        assert_exit(self.run_tool("teslamate-undo", "last", "--yes"), 0)
+        self.assertEqual(diff_digests(before, self.digest()), [])
+
+    def test_a_wrong_cookie_is_told_from_a_node_that_is_down(self):
+        before = self.digest()
+        result = assert_exit(self.run_tool("teslamate-close-drive", self.drive, cookie="wrong"), 12)
+        self.assertIn("cookie", result.err)
+        self.assertLess(result.seconds, 10)
+        self.release.stop_node()
+        try:
+            result = assert_exit(self.run_tool("teslamate-close-drive", self.drive), 18)
+            self.assertLess(result.seconds, 10)
+        finally:
+            self.release.start()
+        self.assert_untouched(before)
+
+    def test_a_command_that_is_missing_is_said_so(self):
+        self.ws.config.write_text('[maintenance]\nrpc_command = ["/nowhere/teslamate", "rpc"]\n', encoding="utf-8")
+        result = assert_exit(self.run_tool("teslamate-close-drive", self.drive), 18)
+        self.assertIn("/nowhere/teslamate", result.err)
+        self.ws.config.write_text("", encoding="utf-8")
+        environment = self.release.environment() | {"PATH": "/usr/bin:/bin"}
+        result = assert_exit(self.run_tool("teslamate-close-drive", self.drive, env=environment), 18)
+        self.assertIn("rpc_command", result.err)
+        self.assertEqual(self.undo_files(), [])
+
+    def test_cookie_and_node_come_from_settings_and_environment_file(self):
+        file = self.ws.folder / "teslamate.env"
+        file.write_text(f'RELEASE_COOKIE="{self.release.cookie}"\nRELEASE_NODE={self.release.node}\n', encoding="utf-8")
+        file.chmod(0o600)
+        self.ws.config.write_text(f'[database]\nenvironment_file = "{file}"\n[maintenance]\nrpc_command = '
+                                  f'["{self.release.command}", "rpc"]\n', encoding="utf-8")
+        bare = {"ERL_EPMD_PORT": str(self.release.port)}
+        assert_exit(self.run_tool("teslamate-close-drive", self.drive, env=bare), 0)
+        cookie = self.ws.folder / "cookie"
+        cookie.write_text(self.release.cookie + "\n", encoding="utf-8")
+        cookie.chmod(0o600)
+        self.ws.config.write_text(f'[maintenance]\nrpc_command = ["{self.release.command}", "rpc"]\ncookie_file = "{cookie}"\n'
+                                  f'node = "{self.release.node}"\n', encoding="utf-8")
+        assert_exit(self.run_tool("teslamate-close-charge", self.charge, env=bare), 0)
+        cookie.chmod(0o644)
+        assert_exit(self.run_tool("teslamate-close-charge", "--recompute", "--yes", self.charge, env=bare), 22)
+
+    def test_the_cookie_is_in_no_argument_of_ours_and_in_no_output(self):
+        result = self.ws.run_traced("teslamate-close-drive", *self.pg.connection_flags(DB), "--state-dir", str(self.ws.state),
+                                    self.drive, trace="execve", strace_args=["-s", "400"], env=self.release.environment())
+        assert_exit(result, 0)
+        ours = [line for line in result.trace.splitlines() if "execve(" in line and f'"{self.release.command}"' in line]
+        self.assertEqual(len(ours), 1, result.trace[:3000])
+        self.assertNotIn(self.release.cookie, ours[0])
+        self.assertIn(f"TeslaMate.Repo.get!(TeslaMate.Log.Drive, {self.drive}) |> TeslaMate.Log.close_drive()", ours[0])
+        self.assertNotIn(self.release.cookie, result.out + result.err)
+        for path in (self.ws.state / "undo").iterdir():
+            self.assertNotIn(self.release.cookie.encode(), path.read_bytes())
+
+    # -- cut off
+
+    def test_killed_while_teslamate_works_loses_nothing(self):
+        before = self.digest()
+        self.release.hang_after(True)
+        for signal_number in (signal.SIGKILL, signal.SIGTERM):
+            with self.subTest(signal=signal_number):
+                running = self.ws.start("teslamate-close-drive", *self.pg.connection_flags(DB), "--state-dir", str(self.ws.state),
+                                        self.drive, env=self.release.environment())
+                deadline = time.monotonic() + 20
+                while self.pg.scalar(DB, f"SELECT end_date IS NULL FROM drives WHERE id = {self.drive}") == "t":
+                    self.assertLess(time.monotonic(), deadline)
+                    time.sleep(0.05)
+                running.signal(signal_number)
+                result = running.wait()
+                self.assertEqual(result.code, -9 if signal_number == signal.SIGKILL else 143, result.text())
+                result = assert_exit(self.run_tool("teslamate-undo", "last", "--yes"), 0)
+                self.assertIn("close-drive", result.out)
+                self.assertEqual(diff_digests(before, self.digest()), [])
+
+    def test_of_several_the_first_failure_is_the_end_and_the_others_are_done(self):
+        good = self.new_drive(5, kilometres=1.0)
+        short = self.new_drive(1)
+        result = assert_exit(self.run_tool("teslamate-close-drive", short, good), 22)
+        self.assertIn(f"drive {short}", result.err)
+        self.assertEqual(self.pg.scalar(DB, f"SELECT end_date IS NOT NULL FROM drives WHERE id = {good}"), "t")
+
+
+if __name__ == "__main__":
+    unittest.main()

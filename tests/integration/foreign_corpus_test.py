@@ -1,0 +1,348 @@
+# SPDX-License-Identifier: MIT
+"""Bad and hostile files given to teslamate-restore: each has its code and its message, none touches the live
+database, a canary file or a canary object, and none is loaded even in part. tests/bench/bad_files.py shows what
+psql and pg_restore do with the same files."""
+
+import gzip
+import io
+import json
+import random
+import tarfile
+import unittest
+import zipfile
+
+from harness import *
+
+LIVE = "teslamate"
+HEAD = b"""--
+-- PostgreSQL database dump
+--
+
+-- Dumped from database version 15.14
+-- Dumped by pg_dump version 15.14
+
+SET statement_timeout = 0;
+SET client_encoding = 'UTF8';
+SET standard_conforming_strings = on;
+SELECT pg_catalog.set_config('search_path', '', false);
+SET check_function_bodies = false;
+
+"""
+TABLE = b"""CREATE TABLE public.evil (a text);
+COPY public.evil (a) FROM stdin;
+one
+two
+\\.
+
+"""
+TAIL = b"""--
+-- PostgreSQL database dump complete
+--
+
+"""
+
+
+def plain(extra=b"", *, table=TABLE, tail=TAIL, head=HEAD, behind=b""):
+    """A dump like pg_dump's with something more in it: in front of its tables, or behind them."""
+    return head + extra + table + behind + tail
+
+
+def tar_of(*members, fmt=tarfile.PAX_FORMAT):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=fmt) as tar:
+        for member in members:
+            if isinstance(member, tuple):
+                info = tarfile.TarInfo(member[0])
+                info.size = len(member[1])
+                tar.addfile(info, io.BytesIO(member[1]))
+            else:
+                tar.addfile(member)
+    return out.getvalue()
+
+
+def tar_link(name, kind, target="/etc/passwd"):
+    info = tarfile.TarInfo(name)
+    info.type = kind
+    info.linkname = target
+    return info
+
+
+def zip_of(*members, comment=b""):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as z:
+        for name, data in members:
+            z.writestr(name, data)
+        z.comment = comment
+    return out.getvalue()
+
+
+def tracearr(metadata=None, dump=b"PGDMP", extra=()):
+    good = {"format": 1, "createdAt": "2026-01-01T00:00:00Z", "app": {"version": "1.0.0", "commit": "", "tag": ""},
+            "database": {"pgVersion": "15.14", "migrationCount": 1, "latestMigration": "x", "tableCount": 1,
+                         "databaseSize": 1, "timescaleVersion": "unknown", "timescaleToolkitVersion": None},
+            "counts": {}}
+    text = metadata if isinstance(metadata, (bytes, str)) else json.dumps(good | (metadata or {}), indent=2)
+    return zip_of(("metadata.json", text), ("database.dump", dump), *extra)
+
+
+def flipped(data, seed, count=1):
+    out = bytearray(data)
+    for bit in random.Random(seed).sample(range(8 * len(out)), count):
+        out[bit // 8] ^= 1 << (bit % 8)
+    return bytes(out)
+
+
+def corpus(good_plain, good_custom, good_tar, canary):
+    """name: (bytes, code, part of the message). `canary` is a path that must never come to be."""
+    c = str(canary).encode()
+    gz = gzip.compress(good_plain, 6)
+    cut = good_plain.index(b"COPY public.positions ") + 60_000
+    function = b"CREATE FUNCTION public.f() RETURNS %b LANGUAGE %b AS %b;\n"
+    files = {
+        # nothing, or something else
+        "empty": (b"", 13, "is empty"),
+        "empty in gzip": (gzip.compress(b""), 13, "empty file"),
+        "zeros": (bytes(8192), 13, "zeros"),
+        "random bytes": (random.Random(1).randbytes(8192), 13, "no dump"),
+        "some text": (b"Dear diary,\n\ntoday I drove.\n", 13, "no dump of PostgreSQL"),
+        "a web page": (b"<!DOCTYPE html><html><body>Sign in</body></html>", 13, "web page"),
+        "the error of docker": (b"Error response from daemon: No such container: database\n", 13, "Docker"),
+        "the error of pg_dump": (b"pg_dump: error: connection to server failed\n", 13, "pg_dump"),
+        "utf-16 of PowerShell": (b"\xff\xfe" + good_plain.decode("utf-8", "replace").encode("utf-16-le"), 13, "UTF-16"),
+        "mysql": (b"-- MySQL dump 10.13  Distrib 8.0\n--\nCREATE TABLE `a` (`b` int);\n", 13, "MySQL"),
+        "sqlite": (b"SQLite format 3\x00" + bytes(100), 13, "SQLite"),
+        "7z": (b"7z\xbc\xaf\x27\x1c" + bytes(100), 13, "7z"),
+        "rar": (b"Rar!\x1a\x07\x00" + bytes(100), 13, "RAR"),
+        "lz4": (b"\x04\x22\x4d\x18" + bytes(100), 13, "lz4"),
+        "age": (b"age-encryption.org/v1\n-> scrypt x\n", 13, "age"),
+        # cut off, damaged, joined
+        "cut in the rows": (good_plain[:cut], 13, "in the middle of the rows"),
+        "cut in a statement": (good_plain[:good_plain.index(b"CREATE TABLE") + 20], 13, "in the middle of a statement"),
+        "cut before the last line": (good_plain[:good_plain.rindex(b"-- PostgreSQL database dump complete")], 13, "incomplete"),
+        "cut in gzip": (gz[:len(gz) // 2], 13, "ends too early"),
+        "gzip without its sum": (gz[:-8], 13, "ends too early"),
+        "gzip with a wrong sum": (gz[:-8] + bytes([gz[-8] ^ 1]) + gz[-7:], 13, "damaged"),
+        "gzip with a flipped bit": (flipped(gz[:40] + gz[40:], 3), 13, ""),
+        "gzip with something behind": (gz + b"garbage", 13, "follows its end"),
+        "two dumps joined": (good_plain + good_plain, 13, "two files were joined"),
+        "something behind the end": (good_plain + b"SELECT pg_sleep(0);\n", 13, "follows the end"),
+        "custom cut in half": (good_custom[:len(good_custom) // 2], 13, "pg_restore"),
+        "custom cut at its end": (good_custom[:-3], 13, "pg_restore"),
+        "custom of the future": (good_custom[:5] + b"\x63" + good_custom[6:], 14, "newer pg_dump"),
+        "custom of nothing": (b"PGDMP", 13, "pg_restore"),
+        "custom of lies": (b"PGDMP\x01\x0e\x00\x04\x08\x01" + b"\xff" * 200, 13, ""),
+        "tar dump cut": (good_tar[:len(good_tar) // 2], 13, "tar is damaged"),
+        "a row too short": (plain(table=b"CREATE TABLE public.t (a int, b int);\nCOPY public.t (a, b) FROM stdin;\n1\n\\.\n"), 16, "public.t"),
+        "rows for a table that is not made": (HEAD + b"COPY public.other (a) FROM stdin;\n1\n\\.\n" + TAIL, 22, "does not make that table"),
+        "no table at all": (HEAD + TAIL, 13, "no table"),
+        "tables without rows": (HEAD + b"CREATE TABLE public.t (a int);\n" + TAIL, 22, "replace all data by nothing"),
+        "a table made twice": (plain(b"CREATE TABLE public.evil (a text);\n"), 13, "made twice"),
+        "unique violated": (plain(table=b"CREATE TABLE public.t (a int);\nCOPY public.t (a) FROM stdin;\n1\n1\n\\.\n"
+                                  b"ALTER TABLE ONLY public.t ADD CONSTRAINT t_pkey PRIMARY KEY (a);\n"), 16, "23505"),
+        "not utf-8": (plain(table=TABLE.replace(b"one", b"\xff\xfe")), 16, "22021"),
+        "a byte zero": (plain(b"CREATE TABLE public.z\x00 (a int);\n"), 13, ""),
+        # of another time
+        "newer server": (good_plain.replace(b"database version 15", b"database version 99", 1), 14, "older"),
+        "newer migrations": (plain(table=b"CREATE TABLE public.schema_migrations (version bigint, inserted_at timestamp);\n"
+                                   b"COPY public.schema_migrations (version, inserted_at) FROM stdin;\n99990101000000\t2026-01-01 00:00:00\n\\.\n"),
+                             14, "--allow-newer"),
+        "an extension that is not here": (plain(b"CREATE EXTENSION IF NOT EXISTS fnord WITH SCHEMA public;\n"), 14, "fnord"),
+        "an encoding that hides quotes": (plain(b"SET client_encoding = 'SJIS';\n"), 14, "SJIS"),
+        # commands for psql
+        "psql: shell": (plain(b"\\! touch " + c + b"\n"), 13, "\\!"),
+        "psql: shell in the first line": (b"\\! touch " + c + b"\n" + plain(), 13, "\\!"),
+        "psql: output to a program": (plain(b"\\o |touch " + c + b"\n"), 13, "\\o"),
+        "psql: copy from a program": (plain(b"\\copy public.evil from program 'touch " + c + b"'\n"), 13, "\\copy"),
+        "psql: another file": (plain(b"\\i /etc/passwd\n"), 13, "\\i"),
+        "psql: another database": (plain(b"\\connect postgres\n\\connect template1\n"), 13, "\\connect"),
+        "psql: another server": (plain(b"\\connect -reuse-previous=on \"host=evil dbname=x\"\n"), 13, "\\connect"),
+        "psql: a forged unrestrict": (b"\\restrict abc\n" + plain(b"\\unrestrict xyz\n\\! touch " + c + b"\n"), 13, "\\unrestrict"),
+        "psql: a true unrestrict and more": (b"\\restrict abc\n" + plain(b"\\unrestrict abc\n\\! touch " + c + b"\n"), 13, "\\!"),
+        "psql: inside a statement": (plain(b"CREATE TABLE public.a (x int \\! touch " + c + b"\n);\n"), 13, "backslash"),
+        "psql: a name with a line break": (plain(b"-- Name: x\n\\! touch " + c + b"\n"), 13, "\\!"),
+        "psql: behind the rows": (plain(table=TABLE + b"\\! touch " + c + b"\n"), 13, "\\!"),
+        "psql: gexec": (plain(b"SELECT 'x' \\gexec\n"), 13, "backslash"),
+        "psql: set and variables": (plain(b"\\set x `touch " + c + b"`\n"), 13, "\\set"),
+        # SQL that reaches beyond the database
+        "copy to a program": (plain(behind=b"COPY public.evil TO PROGRAM 'touch " + c + b"';\n"), 13, "PROGRAM"),
+        "copy from a program": (plain(behind=b"COPY public.evil FROM PROGRAM 'touch " + c + b"; echo';\n"), 13, "PROGRAM"),
+        "copy from a file": (plain(behind=b"COPY public.evil FROM '/etc/passwd';\n"), 13, "file"),
+        "copy to a file": (plain(behind=b"COPY public.evil TO '" + c + b"';\n"), 13, "COPY"),
+        "read a file": (plain(b"SELECT pg_catalog.pg_read_file('/etc/passwd');\n"), 13, "pg_read_file"),
+        "import a file": (plain(b"SELECT lo_import('/etc/passwd');\n"), 13, "SELECT"),
+        "export a file": (plain(b"SELECT pg_catalog.lo_export(1, '" + c + b"');\n"), 13, "lo_export"),
+        "a view on a file": (plain(b"CREATE VIEW public.v AS SELECT pg_read_file('/etc/passwd');\n"), 13, "pg_read_file"),
+        "a default that reads a file": (plain(b"CREATE TABLE public.d (a text DEFAULT pg_read_file('/etc/passwd'));\n"), 13, "pg_read_file"),
+        "a check that exports": (plain(b"CREATE TABLE public.d (a text CHECK (lo_export(1, '" + c + b"') > 0));\n"), 13, "lo_export"),
+        "a name in unicode escapes": (plain(b"CREATE VIEW public.v AS SELECT U&\"pg\\005Fread_file\"('/etc/passwd');\n"), 13, "Unicode"),
+        "a query in xml": (plain(b"CREATE VIEW public.v AS SELECT query_to_xml('SELECT 1', true, true, '');\n"), 13, "query_to_xml"),
+        "another server by dblink": (plain(b"CREATE VIEW public.v AS SELECT dblink_exec('x', 'y');\n"), 13, "dblink"),
+        "the server's configuration": (plain(b"ALTER SYSTEM SET archive_command = 'touch " + c + b"';\n"), 13, "configuration"),
+        "a library": (plain(b"LOAD '/tmp/x.so';\n"), 13, "LOAD"),
+        "a function in C": (plain(function % (b"int", b"c", b"'/tmp/x.so', 'f'")), 13, "LANGUAGE c"),
+        "a function in python": (plain(function % (b"int", b"plpython3u", b"$$ import os $$")), 13, "plpython3u"),
+        "an internal function": (plain(function % (b"int", b"internal", b"'pg_read_file'")), 13, "internal"),
+        "a function that runs a program": (plain(function % (b"int", b"plpgsql", b"$$ BEGIN COPY t TO PROGRAM 'x'; END $$")), 13, "PROGRAM"),
+        "a program in the file": (plain(b"DO $$ BEGIN EXECUTE 'COPY x TO PROG' || 'RAM'; END $$;\n"), 13, "DO"),
+        "a procedure called": (plain(b"CALL public.p();\n"), 13, "CALL"),
+        "a new superuser": (plain(b"CREATE ROLE mallory SUPERUSER LOGIN;\n"), 13, "server as a whole"),
+        "a promoted role": (plain(b"ALTER ROLE postgres PASSWORD 'x';\n"), 13, "server as a whole"),
+        "membership": (plain(b"GRANT pg_execute_server_program TO public;\n"), 13, "GRANT of a role"),
+        "another role": (plain(b"SET SESSION AUTHORIZATION postgres;\n"), 13, "role"),
+        "another role, reset": (plain(b"RESET ROLE;\n"), 13, "role"),
+        "a preloaded library": (plain(b"SET local_preload_libraries = 'x';\n"), 13, "pg_dump does not set it"),
+        "the system's tables": (plain(b"UPDATE pg_catalog.pg_authid SET rolsuper = true;\n"), 13, "UPDATE"),
+        "the canary dropped in a query": (plain(b"WITH x AS (DELETE FROM public.canary RETURNING 1) SELECT 1;\n"), 13, "WITH"),
+        "rows out of a query": (plain(behind=b"INSERT INTO public.evil SELECT pg_read_file('/etc/passwd');\n"), 13, "INSERT"),
+        "rows out of a function": (plain(behind=b"INSERT INTO public.evil VALUES (pg_read_file('/etc/passwd'));\n"), 13, "INSERT"),
+        "two statements behind COPY": (plain(table=b"CREATE TABLE public.t (a int);\nCOPY public.t (a) FROM stdin; DROP TABLE x;\n\\.\n"), 13, "stands behind COPY"),
+        "an escape string in pieces": (plain(b"COMMENT ON TABLE public.t IS E'a'\n'\\' ; ALTER SYSTEM RESET ALL; --';\n"), 13, "escape string"),
+        # code of the file's own: known, told, and loaded only when the user says so
+        "a trigger of its own": (plain(function % (b"trigger", b"plpgsql", b"$$ BEGIN RETURN NEW; END $$")), 22, "--trust-code"),
+        "a rule of its own": (plain(behind=b"CREATE RULE r AS ON INSERT TO public.evil DO INSTEAD DELETE FROM public.evil;\n"), 22, "--trust-code"),
+        "an event trigger": (plain(b"CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION public.f();\n"), 22, "--trust-code"),
+        "a cast": (plain(b"CREATE CAST (text AS integer) WITH FUNCTION public.f(text) AS IMPLICIT;\n"), 22, "--trust-code"),
+        # containers
+        "tar: a name that leads out": (tar_of(("../../etc/cron.d/x", plain())), 13, "leads out"),
+        "tar: an absolute name": (tar_of(("/etc/cron.d/x", plain())), 13, "leads out"),
+        "tar: a symbolic link": (tar_of(tar_link("dump.sql", tarfile.SYMTYPE)), 13, "no ordinary file"),
+        "tar: a hard link": (tar_of(tar_link("dump.sql", tarfile.LNKTYPE)), 13, "no ordinary file"),
+        "tar: a device": (tar_of(tar_link("sda", tarfile.BLKTYPE, "")), 13, "no ordinary file"),
+        "tar: a pipe": (tar_of(tar_link("fifo", tarfile.FIFOTYPE, "")), 13, "no ordinary file"),
+        "tar: two dumps": (tar_of(("a.sql", good_plain), ("b.sql", good_plain)), 13, "more than one dump"),
+        "tar: a name twice": (tar_of(("a.txt", b"x"), ("a.txt", b"y")), 13, "twice"),
+        "tar: no dump": (tar_of(("readme.txt", b"hello"), ("b.txt", b"x")), 13, "without a dump"),
+        "tar: cut off": (tar_of(("a.sql", good_plain))[:len(good_plain) // 2], 13, "damaged"),
+        "tar: a data folder": (tar_of(("data/PG_VERSION", b"17\n"), ("data/base/1/1", b"x")), 22, "data folder"),
+        "tar: TeslaSync": (gzip.compress(tar_of(("manifest.json", b"{}"), ("vehicles.json", b"[]"))), 22, "TeslaSync"),
+        "packed five times": (gzip.compress(gzip.compress(gzip.compress(gzip.compress(gzip.compress(good_plain))))), 13, "four times"),
+        "a bomb": (gzip.compress(HEAD + b"CREATE TABLE public.t (a text);\nCOPY public.t (a) FROM stdin;\n" + b"a" * 400_000_000, 9), 13, "300 times"),
+        "zip: cut off": (zip_of(("a.sql", good_plain))[:-40], 13, "zip"),
+        "zip: a name that leads out": (zip_of(("../a.sql", good_plain)), 13, "leads out"),
+        "zip: two dumps": (zip_of(("a.sql", good_plain), ("b.sql", good_plain)), 13, "more than one dump"),
+        "zip: a flipped bit": (flipped(zip_of(("a.sql", good_plain))[:2000] , 5) + zip_of(("a.sql", good_plain))[2000:], 13, ""),
+        "zip in gzip": (gzip.compress(zip_of(("a.sql", good_plain))), 14, "zip inside"),
+        "tracearr: three entries": (tracearr(extra=(("x", b"y"),)), 13, "Expected 2 entries (metadata.json, database.dump), found 3"),
+        "tracearr: another entry": (zip_of(("metadata.json", b"{}"), ("evil.dump", b"PGDMP")), 13, "Unexpected entry: evil.dump"),
+        "tracearr: format 2": (tracearr({"format": 2}, good_custom), 14, "Unknown backup format version: 2"),
+        "tracearr: no json": (tracearr("{", good_custom), 13, "Failed to parse metadata.json"),
+        "tracearr: fields missing": (tracearr({"app": None}, good_custom), 13, "Metadata is missing required fields"),
+        "tracearr: a damaged dump": (tracearr(None, good_custom[:500]), 13, "pg_restore"),
+    }
+    return files
+
+
+def setUpModule():
+    global pg, ws, folder, files, canary, before, databases
+    pg = Cluster(settings={"log_statement": "ddl", "max_prepared_transactions": "0"})
+    ws = Workspace(pg)
+    pg.load_sample(LIVE, positions=1000)
+    pg.sql(LIVE, "CREATE TABLE public.canary (x int)", "INSERT INTO public.canary VALUES (42)")
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="tmb-bad-"))
+    folder.chmod(0o777)
+    canary = folder / "canary"
+    good_plain = pg.client("pg_dump", database=LIVE).stdout
+    files = corpus(good_plain, pg.client("pg_dump", "-Fc", database=LIVE).stdout,
+                   pg.client("pg_dump", "-Ft", database=LIVE).stdout, canary)
+    before = database_digest(pg, LIVE)
+    databases = state()
+
+
+def tearDownModule():
+    ws.close()
+    pg.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def state():
+    return pg.sql("postgres",
+                  "SELECT oid, datname, datallowconn, shobj_description(oid, 'pg_database') FROM pg_database ORDER BY 1",
+                  "SELECT rolname, rolsuper, rolpassword FROM pg_authid ORDER BY 1",
+                  "SELECT name, setting FROM pg_settings WHERE source NOT IN ('default', 'client', 'session') ORDER BY 1")
+
+
+class Corpus(unittest.TestCase):
+    def test_there_are_at_least_sixty(self):
+        self.assertGreaterEqual(len(files), 60)
+
+    def test_every_file_has_its_code_and_message_and_nothing_is_touched(self):
+        for number, (name, (data, code, text)) in enumerate(files.items()):
+            with self.subTest(name):
+                path = folder / f"bad-{number}.bck"
+                path.write_bytes(data)
+                log = len(pg.log_text())
+                result = assert_exit(ws.restore(LIVE, str(path)), code)
+                self.assertIn(text, result.err)
+                self.assertIn("state:", result.err)
+                self.assertEqual(result.err.count("error["), 1, result.err)
+                if code != 16:
+                    self.assertNotIn("CREATE DATABASE", pg.log_text()[log:], "it was refused too late")
+                self.assertFalse(canary.exists(), "a program was run")
+                self.assertEqual(state(), databases)
+                self.assertFalse((ws.state / "restore.journal").exists())
+                path.unlink()
+        self.assertEqual(diff_digests(before, database_digest(pg, LIVE)), [])
+
+    def test_random_flips_and_cuts_of_a_custom_dump_never_replace_or_crash(self):
+        pg.load_sample("small", positions=1000)
+        good = pg.client("pg_dump", "-Fc", "-Z1", "-t", "public.cars", "-t", "public.drives", database="small").stdout
+        pg.drop_db("small")
+        path = folder / "flip.dump"
+        codes = {}
+        for seed in range(40):
+            data = flipped(good, seed) if seed % 2 else good[:random.Random(seed).randrange(len(good))]
+            path.write_bytes(data)
+            result = ws.run("teslamate-verify", str(path))
+            self.assertIn(result.code, (0, 13, 14), result.text())
+            self.assertTrue(seed % 2 or result.code != 0, "a cut was not seen")
+            codes[result.code] = codes.get(result.code, 0) + 1
+        self.assertGreater(codes.get(13, 0), 20)
+
+    def test_what_cannot_be_opened_is_17_or_21(self):
+        fifo = folder / "fifo"
+        os.mkfifo(fifo)
+        plain_folder = folder / "folder"
+        plain_folder.mkdir()
+        for path, code, text in ((folder / "absent.sql", 21, "No such file"), (fifo, 17, "no ordinary file"),
+                                 (plain_folder, 13, "neither a dump nor a repository"), ("/dev/zero", 17, "no ordinary file"),
+                                 (ws.repository, 13, "")):
+            with self.subTest(path=path):
+                result = assert_exit(ws.restore(LIVE, str(path)), code)
+                self.assertIn(text, result.err)
+
+    def test_a_dump_that_was_cut_off_is_loaded_beside_when_the_user_says_so(self):
+        data = files["cut in the rows"][0]
+        path = folder / "cut.sql"
+        path.write_bytes(data)
+        assert_exit(ws.restore(LIVE, str(path), "--allow-incomplete"), 2)
+        self.addCleanup(pg.drop_db, "part")
+        result = assert_exit(ws.restore(LIVE, str(path), "--allow-incomplete", "--as-database", "part"), 3)
+        self.assertIn("incomplete", result.err)
+        self.assertGreater(int(pg.scalar("part", "SELECT count(*) FROM public.positions")), 100)
+
+    def test_code_of_the_file_is_loaded_when_the_user_trusts_it(self):
+        path = folder / "trigger.sql"
+        path.write_bytes(plain(b"CREATE FUNCTION public.f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;\n",
+                               behind=b"CREATE TRIGGER t BEFORE INSERT ON public.evil FOR EACH ROW EXECUTE FUNCTION public.f();\n"))
+        assert_exit(ws.restore(LIVE, str(path), "--as-database", "trusted"), 22)
+        assert_exit(ws.restore(LIVE, str(path), "--as-database", "trusted", "--trust-code"), 0)
+        self.assertEqual(pg.scalar("trusted", "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal"), "1")
+        pg.drop_db("trusted")
+
+    def test_verify_tells_what_a_file_is(self):
+        path = folder / "whole.sql"
+        path.write_bytes(pg.client("pg_dump", database=LIVE).stdout)
+        result = assert_exit(ws.run("teslamate-verify", str(path), "--json"), 0).json()
+        [told] = result["files"]
+        self.assertTrue(told["complete"])
+        rows = {t["name"]: t["rows"] for t in told["tables"]}
+        self.assertEqual(rows["canary"], 1)
+        self.assertEqual(str(rows["positions"]), pg.scalar(LIVE, "SELECT count(*) FROM public.positions"))
+        self.assertEqual(told["migration_version"], pg.scalar(LIVE, "SELECT max(version) FROM public.schema_migrations"))
+        path.write_bytes(files["cut in the rows"][0])
+        result = assert_exit(ws.run("teslamate-verify", str(path)), 13)
+        self.assertIn("in the middle of the rows", result.err)
+
+
+if __name__ == "__main__":
+    unittest.main()

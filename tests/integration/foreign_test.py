@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: MIT
+"""teslamate-restore FILE: dumps that users have already, in every form and container, come back exactly."""
+
+import gzip
+import pathlib
+import subprocess
+import tarfile
+import unittest
+import zipfile
+
+from harness import *
+
+LIVE = "teslamate"
+OLD = "source"
+
+
+def setUpModule():
+    global pg, folder, before
+    pg = Cluster(settings={"log_statement": "ddl"})
+    pg.load_sample(OLD, positions=2000)
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="tmb-files-"))
+    folder.chmod(0o755)
+    before = database_digest(pg, OLD)
+
+
+def tearDownModule():
+    pg.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def dump(name, *args, database=OLD):
+    path = folder / name
+    path.write_bytes(pg.client("pg_dump", *args, database=database).stdout)
+    return path
+
+
+def pack(path, *command):
+    out = path.with_name(path.name + "." + command[0])
+    out.write_bytes(subprocess.run([*command, "-c", str(path)], capture_output=True, check=True).stdout)
+    return out
+
+
+class ForeignTest(unittest.TestCase):
+    def setUp(self):
+        self.ws = self.enterContext(Workspace(pg))
+        for name in pg.databases():
+            if name not in ("postgres", "template0", "template1", OLD):
+                pg.drop_db(name)
+
+    def live(self):
+        pg.create_db(LIVE)
+        pg.sql(LIVE, "CREATE TABLE public.canary (x int)", "INSERT INTO public.canary VALUES (42)")
+
+    def comes_back(self, path, *args, code=0, expected=None, ignore=()):
+        for name in [d for d in pg.databases() if d == LIVE or d.startswith(f"{LIVE}_before_")]:
+            pg.drop_db(name)
+        self.live()
+        result = assert_exit(self.ws.restore(LIVE, str(path), *args), code)
+        self.assertEqual(diff_digests(expected or before, database_digest(pg, LIVE), ignore=("database", *ignore)), [])
+        kept = [d for d in pg.databases() if d.startswith(f"{LIVE}_before_")]
+        self.assertEqual([pg.scalar(d, "SELECT x FROM public.canary") for d in kept], ["42"])
+        self.assertEqual([d for d in pg.databases() if "_staging_" in d], [])
+        return result
+
+    # -- plain SQL
+
+    def test_plain_sql_as_teslamate_documents_it(self):
+        self.comes_back(dump("teslamate.bck"))
+
+    def test_plain_sql_with_every_choice_of_pg_dump_that_users_make(self):
+        for args in (["--clean"], ["--clean", "--if-exists"], ["--create"], ["--create", "--clean", "--if-exists"],
+                     ["--no-owner"], ["--no-privileges"], ["--inserts"], ["--column-inserts", "--rows-per-insert=7"],
+                     ["--no-comments"], ["--quote-all-identifiers"], ["--disable-dollar-quoting"], ["--verbose"],
+                     ["--encoding=SQL_ASCII"], ["--no-sync"]):
+            with self.subTest(args=args):
+                path = dump("choice.sql", *args)
+                expected = None
+                if args[0] in ("--inserts", "--column-inserts"):
+                    # pg_dump writes -0.0 as -0 then, which is 0: what psql makes of it is the measure.
+                    pg.drop_db("by_psql")
+                    pg.create_db("by_psql")
+                    pg.client("psql", "-Xq", "-f", "-", database="by_psql", input=path.read_bytes())
+                    expected = database_digest(pg, "by_psql")
+                self.comes_back(path, expected=expected, ignore=("schema",) if "--no-comments" in args else ())
+
+    def test_plain_sql_in_every_container(self):
+        path = dump("plain.sql")
+        for command in (["gzip"], ["zstd", "-q"], ["xz", "-0"], ["bzip2"]):
+            with self.subTest(command=command):
+                self.comes_back(pack(path, *command))
+        with zipfile.ZipFile(folder / "plain.zip", "w", zipfile.ZIP_DEFLATED) as z:
+            z.write(path, "backup/teslamate.sql")
+        self.comes_back(folder / "plain.zip")
+        for mode, name in (("w:gz", "plain.tgz"), ("w", "plain.tar"), ("w:xz", "plain.txz")):
+            with self.subTest(name=name):
+                with tarfile.open(folder / name, mode) as tar:
+                    tar.add(path, "teslamate/Monday.sql")
+                self.comes_back(folder / name)
+
+    def test_many_gzip_members_one_after_another_are_one_dump(self):
+        data = dump("members.sql").read_bytes()
+        (folder / "members.gz").write_bytes(b"".join(gzip.compress(data[i:i + 50_000]) for i in range(0, len(data), 50_000)))
+        self.comes_back(folder / "members.gz")
+
+    def test_a_dump_that_went_through_a_terminal_is_mended(self):
+        data = dump("tty.sql").read_bytes().replace(b"\n", b"\r\n")
+        (folder / "tty.sql").write_bytes(data)
+        result = self.comes_back(folder / "tty.sql")
+        self.assertIn("docker exec -t", result.err)
+
+    def test_the_name_says_nothing(self):
+        path = dump("c.custom", "-Fc")
+        path.rename(folder / "custom.sql.gz")
+        self.comes_back(folder / "custom.sql.gz")
+
+    # -- archives of pg_dump
+
+    def test_custom_dumps_in_every_compression(self):
+        for args in (["-Fc"], ["-Fc", "-Z0"], ["-Fc", "-Z9"], ["-Ft"]):
+            with self.subTest(args=args):
+                self.comes_back(dump("archive.dump", *args))
+
+    def test_a_custom_dump_in_containers(self):
+        path = dump("packed.dump", "-Fc")
+        self.comes_back(pack(path, "gzip"))
+        with tarfile.open(folder / "packed.tgz", "w:gz") as tar:
+            tar.add(path, "x/teslamate.dump")
+        self.comes_back(folder / "packed.tgz")
+        self.comes_back(pack(dump("tar.dump", "-Ft"), "gzip"))
+
+    def test_a_directory_dump(self):
+        for jobs in ("1", "2"):
+            path = folder / f"directory{jobs}"
+            shutil.rmtree(path, ignore_errors=True)
+            path.mkdir(mode=0o777)
+            path.chmod(0o777)
+            path.rmdir()
+            pg.client("pg_dump", "-Fd", "-j", jobs, "-f", str(path), database=OLD)
+            for p in [path, *path.iterdir()]:
+                p.chmod(0o755)
+            self.comes_back(path)
+
+    def test_a_dump_of_a_whole_server_brings_back_teslamates_database(self):
+        data = pg.client("pg_dumpall").stdout
+        (folder / "all.sql").write_bytes(data)
+        result = self.comes_back(folder / "all.sql")
+        self.assertIn("roles", result.err)
+
+    # -- where it goes
+
+    def test_a_dump_is_loaded_beside_the_live_database(self):
+        path = dump("beside.sql")
+        self.live()
+        result = assert_exit(self.ws.restore(LIVE, str(path), "--as-database", "look", "--json"), 0).json()
+        self.assertEqual(diff_digests(before, database_digest(pg, "look"), ignore=("database",)), [])
+        self.assertEqual(result["file"], "beside.sql")
+        self.assertIsNone(result["snapshot"])
+        self.assertEqual(pg.scalar(LIVE, "SELECT x FROM public.canary"), "42")
+
+    def test_dry_run_says_what_would_change_and_touches_nothing(self):
+        self.live()
+        digest = database_digest(pg, LIVE)
+        result = assert_exit(self.ws.restore(LIVE, str(dump("dry.sql")), "--dry-run", "--json"), 0).json()
+        tables = {t["name"]: t for t in result["differences"]["tables"]}
+        self.assertEqual(tables["positions"]["snapshot_rows"], before["tables"]["public.positions"]["rows"])
+        self.assertEqual(tables["canary"]["live_rows"], 1)
+        self.assertTrue(result["differences"]["cars"])
+        self.assertEqual(diff_digests(digest, database_digest(pg, LIVE)), [])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The NixOS module, evaluated with nixpkgs' lib alone: the facts are in tests/nixos/module_test.nix. The lib is found in
+$NIXPKGS_LIB (the folder with default.nix) or as <nixpkgs/lib> on NIX_PATH; without it, or without nix, that is said."""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TESTS = ROOT / "tests/nixos"
+
+
+def nix_instantiate(*arguments, check=True):
+    done = subprocess.run(["nix-instantiate", *arguments], capture_output=True, text=True, timeout=120, check=False,
+                          env=os.environ | {"HOME": "/nonexistent", "NIX_STATE_DIR": "/tmp/nix-state"})
+    if check and done.returncode != 0:
+        raise AssertionError(done.stderr)
+    return done
+
+
+def find_lib():
+    named = os.environ.get("NIXPKGS_LIB")
+    if named:
+        if not (pathlib.Path(named) / "default.nix").exists():
+            raise AssertionError(f"NIXPKGS_LIB={named} holds no default.nix")
+        return named
+    found = nix_instantiate("--find-file", "nixpkgs/lib", check=False)
+    return found.stdout.strip() if found.returncode == 0 else None
+
+
+def evaluate(file, *arguments):
+    lib = find_lib()
+    if lib is None:
+        raise unittest.SkipTest("nixpkgs' lib is not here: name it in NIXPKGS_LIB")
+    done = nix_instantiate("--eval", "--strict", "--json", "--arg", "lib", f"import {lib}", *arguments, str(file))
+    return json.loads(done.stdout)
+
+
+def setUpModule():
+    if shutil.which("nix-instantiate") is None:
+        raise unittest.SkipTest("nix-instantiate is not installed")
+
+
+class Module(unittest.TestCase):
+    def test_every_nix_file_can_be_parsed(self):
+        files = [ROOT / "flake.nix", *(ROOT / "nix").rglob("*.nix"), *TESTS.rglob("*.nix")]
+        self.assertGreater(len(files), 8)
+        for file in files:
+            nix_instantiate("--parse", str(file))
+
+    def test_every_fact_of_the_module_holds(self):
+        self.assertEqual(evaluate(TESTS / "module_test.nix"), [])
+
+    def test_a_mistake_in_the_module_is_noticed(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for part in ("nix", "systemd"):
+                shutil.copytree(ROOT / part, pathlib.Path(folder) / part)
+            module = pathlib.Path(folder) / "nix/module.nix"
+            module.write_text(module.read_text().replace("restartIfChanged = false;", "", 1))
+            self.assertEqual(evaluate(TESTS / "module_test.nix", "--arg", "module", str(module)),
+                             ["a rebuild leaves a running backup alone"])
+
+    def test_what_it_makes_of_the_defaults_is_what_systemd_and_our_programs_read(self):
+        files = evaluate(TESTS / "render.nix")
+        self.assertIn("OnCalendar=daily", files["teslamate-backup.timer.d/nixos.conf"])
+        self.assertIn("DATABASE_USER=teslamate-backup", files["teslamate-backup.service.d/nixos.conf"])
+        self.assertIn('host = "/run/postgresql"', files["config.toml"])
+
+    def test_the_stories_of_the_virtual_machines_are_python_and_their_settings_stand(self):
+        machines = evaluate(TESTS / "machines_test.nix")
+        self.assertGreaterEqual(len(machines), 12)
+        for name, machine in machines.items():
+            compile(machine["script"], name, "exec")
+            self.assertEqual((machine["failed"], machine["parts"]), ([], 3), name)
+
+
+if __name__ == "__main__":
+    unittest.main()

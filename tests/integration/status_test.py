@@ -1,0 +1,265 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""teslamate-status: what it says after good and bad runs, its exit codes, its metrics and its report; and the history
+of runs that it lives on."""
+
+from __future__ import annotations
+
+import datetime
+import html.parser
+import json
+import re
+import shutil
+import subprocess
+import unittest
+
+from harness import Cluster, Workspace, assert_exit, flip_bit, tree_digest
+from prune_test import forge
+
+UTC = datetime.timezone.utc
+
+
+def record(kind: str, started: datetime.datetime, number: int = 1, **values) -> tuple[str, str]:
+    """Name and text of one record of the history."""
+    facts = values.pop("facts", {})
+    document = {"kind": kind, "started": f"{started:%Y-%m-%dT%H:%M:%SZ}", "seconds": 1.5, "exit_code": 0, "error": "",
+                "snapshot": "", "facts": facts} | values
+    return f"{started:%Y%m%dT%H%M%SZ}-{kind}-{number:06x}.json", json.dumps(document)
+
+
+class Page(html.parser.HTMLParser):
+    """Every tag closed, and the addresses that the page names."""
+    VOID = {"meta", "rect", "line", "br"}
+
+    def __init__(self):
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.addresses += [value for name, value in attrs if name in ("src", "href")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.add(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in self.VOID:
+            assert self.open.pop() == tag, tag
+
+
+class Status(unittest.TestCase):
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.pg = cls.enterClassContext(Cluster())
+        cls.made = cls.enterClassContext(Workspace(cls.pg))
+        cls.pg.load_sample("teslamate", positions=2000)
+        assert_exit(cls.made.backup("teslamate", "--scheduled"), 0)
+
+    def setUp(self):
+        self.ws = self.enterContext(Workspace(self.pg))
+        shutil.rmtree(self.ws.repository)
+        shutil.copytree(self.made.repository, self.ws.repository)
+        self.now = datetime.datetime.now(UTC).replace(microsecond=0)
+
+    def history(self, *records: tuple[str, str]):
+        folder = self.ws.state / "history"
+        folder.mkdir(exist_ok=True)
+        for name, text in records:
+            (folder / name).write_text(text, encoding="utf-8")
+
+    def status(self, *args: str, code: int = 0):
+        return assert_exit(self.ws.run("teslamate-status", *args), code)
+
+    def checks(self, code: int | None = None) -> dict[str, dict]:
+        args = ("--json",) if code is None else ("--json", "--check")
+        return {c["name"]: c for c in self.status(*args, code=code or 0).json()["checks"]}
+
+    def test_right_after_a_backup_all_is_well_and_it_changes_nothing(self):
+        assert_exit(self.ws.backup("teslamate"), 0)
+        before = tree_digest(self.ws.folder)
+        result = self.status("--check")
+        self.assertIn("all is well", result.out)
+        self.assertEqual(tree_digest(self.ws.folder), before)
+        document = self.status("--json").json()
+        self.assertEqual(document["level"], "good")
+        self.assertEqual(document["snapshots"], 2)
+        self.assertEqual(document["last_runs"]["backup"]["facts"]["rows"], document["newest"]["rows"])
+
+    def test_each_run_is_recorded_once_and_a_dry_run_is_not(self):
+        assert_exit(self.ws.backup("teslamate"), 0)
+        assert_exit(self.ws.backup("teslamate", "--dry-run"), 0)
+        assert_exit(self.ws.run("teslamate-verify", "--read-data"), 0)
+        assert_exit(self.ws.run("teslamate-snapshots", "prune", "--yes"), 0)
+        assert_exit(self.ws.restore("teslamate", "latest", "--as-database", "copy"), 0)
+        self.pg.drop_db("copy")
+        assert_exit(self.ws.backup("no_such_database"), 15)
+        kinds = sorted(p.name.split("-")[1] for p in (self.ws.state / "history").iterdir())
+        self.assertEqual(kinds, ["backup", "backup", "prune", "restore", "verify"])
+        document = self.status("--json").json()
+        self.assertEqual(document["last_runs"]["backup"]["exit_code"], 15)
+        self.assertIn("no_such_database", document["last_runs"]["backup"]["error"])
+        self.assertIsNotNone(document["all_read_since"])
+
+    def test_an_old_snapshot_is_due_then_alarming(self):
+        old = forge(self.ws.repository, self.ws.snapshot_files()[0], [self.now - datetime.timedelta(hours=30)])
+        (self.ws.snapshot_files()[-1]).unlink()
+        self.assertEqual([p.stem for p in self.ws.snapshot_files()], old)
+        check = self.checks(3)["backup"]
+        self.assertEqual((check["level"], check["mend"]), ("warning", "teslamate-backup"))
+        self.ws.config.write_text('[goals]\npreset = "serious"\n')
+        self.assertEqual(self.checks(20)["backup"]["level"], "critical")
+        self.ws.config.write_text('[goals]\nrpo = "7d"\n')
+        self.assertEqual(self.checks(0)["backup"]["level"], "good")
+
+    def test_no_snapshot_and_no_repository_need_a_person(self):
+        for path in self.ws.snapshot_files():
+            path.unlink()
+        self.assertEqual(self.checks(20)["backup"]["text"], "there is no snapshot")
+        shutil.rmtree(self.ws.repository)
+        self.assertEqual(self.checks(20)["repository"]["level"], "critical")
+
+    def test_a_failing_backup_is_said_with_its_error(self):
+        self.history(record("backup", self.now, exit_code=16, error="a table is locked"))
+        check = self.checks(3)["backup"]
+        self.assertIn("a table is locked", check["text"])
+
+    def test_damage_found_by_a_verification_needs_a_person(self):
+        flip_bit(self.ws.object_files()[0], 999)
+        assert_exit(self.ws.run("teslamate-verify", "--read-data"), 13)
+        self.assertEqual(self.checks(20)["verify"]["level"], "critical")
+
+    def test_a_failed_drill_needs_a_person_and_a_slow_one_is_a_warning(self):
+        self.history(record("drill", self.now, facts={"recovery_seconds": 8000}))
+        self.assertEqual(self.checks(3)["recovery"]["level"], "warning")
+        self.history(record("drill", self.now, 2, exit_code=13, error="wrong"))
+        self.assertEqual(self.checks(20)["drill"]["level"], "critical")
+
+    def test_what_was_not_done_for_long_is_due_with_the_command_that_mends_it(self):
+        forge(self.ws.repository, self.ws.snapshot_files()[0], [self.now - datetime.timedelta(days=100)])
+        found = self.checks(3)
+        self.assertEqual({n: c["mend"] for n, c in found.items() if c["level"] == "warning"},
+                         {"verify": "teslamate-verify", "reading": "teslamate-verify --read-data",
+                          "drill": "teslamate-drill"})
+
+    def test_a_timer_that_fired_twice_is_no_failure(self):
+        assert_exit(self.ws.backup("teslamate"), 0)
+        self.history(record("backup", self.now + datetime.timedelta(seconds=5), exit_code=11, error="locked"),
+                     record("drill", self.now, exit_code=130, error="interrupted"))
+        self.assertEqual(self.checks(0)["backup"]["level"], "good")
+
+    def test_an_unfinished_restore_needs_a_person(self):
+        (self.ws.state / "restore.journal").write_text("x")
+        self.assertEqual(self.checks(20)["restore"]["mend"], "teslamate-restore --abort")
+
+    def test_damaged_and_foreign_files_in_the_history_are_passed_over(self):
+        self.history(record("backup", self.now), ("20261120T021503Z-backup-zz.json", '{"kind": "bac'),
+                     ("20261120T021503Z-backup-yy.json", '{"kind": 7}'), ("notes.txt", "hello"),
+                     ("20261120T021504Z-backup-xx.json", "\0" * 100000))
+        (self.ws.state / "history" / "20261120T021505Z-backup-ww.json").mkdir()
+        self.status()
+
+    def test_the_history_is_bounded(self):
+        for i in range(605):
+            self.history(record("verify", self.now - datetime.timedelta(days=700 - i), i + 1))
+        self.history(record("drill", self.now - datetime.timedelta(days=900)))
+        assert_exit(self.ws.run("teslamate-verify"), 0)
+        names = [p.name for p in (self.ws.state / "history").iterdir()]
+        self.assertEqual(len([n for n in names if "-verify-" in n]), 600)
+        self.assertEqual(len([n for n in names if "-drill-" in n]), 1)
+
+    def test_plots_and_numbers_of_the_history_are_on_the_screen(self):
+        self.history(*[record("backup", self.now - datetime.timedelta(days=30 - i), i, seconds=i + 1,
+                              facts={"stored_bytes": 10**7 + i * 10**6, "new_bytes": 10**5 * (i % 7 + 1)})
+                       for i in range(30)])
+        out = self.status().out
+        self.assertRegex(out, r"size +[▁-█]{30} +39\.0 MB")
+        self.assertRegex(out, r"backup +[▁-█]{30} +30\.0 s")
+
+    def test_metrics_are_well_formed_and_published_whole(self):
+        assert_exit(self.ws.backup("teslamate"), 0)
+        file = self.ws.folder / "m.prom"
+        self.status("--metrics", str(file))
+        text = file.read_text(encoding="utf-8")
+        self.assertEqual(file.stat().st_mode & 0o777, 0o644)
+        described: set[str] = set()
+        for line in text.splitlines():
+            if line.startswith("# HELP "):
+                name = line.split()[2]
+                self.assertNotIn(name, described)
+                self.assertTrue(line.endswith("."), line)
+            elif line.startswith("# TYPE "):
+                described.add(line.split()[2])
+                self.assertEqual(line.split()[3], "gauge")
+            else:
+                match = re.fullmatch(r'(teslamate_backup_[a-z_]+)(\{[a-z]+="[a-z]+"\})? (-?[0-9.e+]+)', line)
+                self.assertIsNotNone(match, line)
+                self.assertIn(match[1], described)
+        self.assertIn("teslamate_backup_status 0\n", text)
+        if shutil.which("promtool"):
+            done = subprocess.run(["promtool", "check", "metrics"], input=text, text=True, capture_output=True)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_metrics_and_report_are_written_after_each_run_where_configured(self):
+        metrics, page = self.ws.folder / "m.prom", self.ws.folder / "r.html"
+        self.ws.config.write_text(f'[status]\nmetrics_file = "{metrics}"\nhtml_file = "{page}"\n')
+        assert_exit(self.ws.backup("teslamate"), 0)
+        first = metrics.read_text()
+        self.assertIn('last_run_exit_code{kind="backup"} 0', first)
+        assert_exit(self.ws.backup("no_such_database"), 15)
+        self.assertIn('last_run_exit_code{kind="backup"} 15', metrics.read_text())
+        self.assertIn("no_such_database", page.read_text())
+
+    def test_metrics_that_cannot_be_written_do_not_fail_the_backup(self):
+        self.ws.config.write_text('[status]\nmetrics_file = "/proc/nothing/m.prom"\n')
+        result = assert_exit(self.ws.backup("teslamate"), 0)
+        self.assertIn("not written", result.err)
+
+    def test_the_report_is_one_page_that_needs_nothing_else(self):
+        self.history(*[record("backup", self.now - datetime.timedelta(days=30 - i), i, facts={"stored_bytes": 10**7})
+                       for i in range(30)], record("drill", self.now, error="<script>alert(1)</script> & \"x\"",
+                                                   exit_code=16))
+        file = self.ws.folder / "report.html"
+        self.status("--html", str(file))
+        text = file.read_text(encoding="utf-8")
+        page = Page()
+        page.feed(text)
+        self.assertEqual(page.open, [])
+        self.assertEqual(page.addresses, [])
+        self.assertNotIn("script", page.tags)
+        self.assertIn("&lt;script&gt;", text)
+        self.assertEqual(text.count("<svg"), 2)
+        self.assertNotRegex(text, r"https?://")
+
+    def test_rotation_reads_a_part_and_then_another_one(self):
+        self.ws.config.write_text('[goals]\nread_all_within = "2d"\n')
+        state = self.ws.state / "verify-rotation.json"
+        result = assert_exit(self.ws.run("teslamate-verify", "--rotate", "--json"), 0)
+        self.assertEqual(result.json()["rotation"], 128, "half of it, as on the first day of two")
+        first = json.loads(state.read_text())["parts"]
+        self.assertEqual(len([p for p in first if p]), 128)
+        assert_exit(self.ws.run("teslamate-verify", "--rotate"), 0)
+        second = json.loads(state.read_text())["parts"]
+        self.assertEqual([p for p, q in zip(first, second) if p and p != q], [], "the same part was read again")
+        self.assertGreater(len([p for p in second if p]), 128)
+        assert_exit(self.ws.run("teslamate-verify", "--read-data"), 0)
+        self.assertIn("every byte was read", self.checks()["reading"]["text"])
+        state.write_text("rubbish")
+        assert_exit(self.ws.run("teslamate-verify", "--rotate"), 0)
+        assert_exit(self.ws.run("teslamate-verify", "--rotate", str(self.ws.repository)), 2)
+
+    def test_rotation_finds_damage_in_the_parts_that_it_reads(self):
+        self.ws.config.write_text('[goals]\nread_all_within = "1h"\n')
+        victim = max(self.ws.object_files(), key=lambda p: p.stat().st_size)
+        flip_bit(victim, victim.stat().st_size * 4)
+        assert_exit(self.ws.run("teslamate-verify"), 0)
+        assert_exit(self.ws.run("teslamate-verify", "--rotate"), 13)
+
+
+if __name__ == "__main__":
+    unittest.main()

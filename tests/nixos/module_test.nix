@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: MIT
+# The module evaluated with nixpkgs' lib alone. The result is the list of what is wrong; empty: nothing.
+#   nix-instantiate --eval --strict --json --arg lib 'import LIB' tests/nixos/module_test.nix
+{
+  lib,
+  module ? ../../nix/module.nix,
+}:
+let
+  inherit (import ./evaluate.nix { inherit lib module; }) evaluate stub;
+  of = settings: (evaluate ([ { services.teslamate-backup = { enable = true; } // settings; } ])).config;
+  ofWith = more: settings: (evaluate (more ++ [ { services.teslamate-backup = { enable = true; } // settings; } ])).config;
+  server = {
+    services.postgresql.enable = true;
+  };
+  toml = c: c.services.teslamate-backup.settings;
+  service = c: name: c.systemd.services.${name};
+  failed = c: map (a: a.message) (lib.filter (a: !a.assertion) c.assertions);
+  names = needle: messages: lib.any (lib.hasInfix needle) messages;
+  # A password file is needed wherever the server is not local.
+  remote = {
+    database.host = "db.example.net";
+    database.passwordFile = "/run/secrets/db";
+  };
+  secrets = {
+    database.host = "db.example.net";
+    database.passwordFile = "/run/secrets/db";
+    encryption.keyFile = "/run/secrets/key";
+    notify.webhookFile = "/run/secrets/hook";
+    notify.ntfyFile = "/run/secrets/ntfy";
+    notify.ntfyTokenFile = "/run/secrets/ntfy-token";
+    notify.healthchecksFile = "/run/secrets/hc";
+    offsite.rclone = {
+      enable = true;
+      remote = "b2:x";
+      configFile = "/run/secrets/rclone";
+    };
+    offsite.restic = {
+      enable = true;
+      repository = "b2:y";
+      passwordFile = "/run/secrets/restic";
+    };
+  };
+  withSecrets = of secrets;
+  local = ofWith [ server ] { };
+  readers = [
+    "teslamate-backup"
+    "teslamate-verify"
+    "teslamate-drill"
+    "teslamate-prune"
+  ];
+  leaves =
+    options:
+    lib.concatMap (o: if lib.isOption o then [ o ] else leaves o) (lib.attrValues (removeAttrs options [ "_module" ]));
+  allOptions = lib.filter (o: lib.isOption o) (leaves (evaluate [ ]).options.services.teslamate-backup);
+
+  facts = {
+    "with a server on this machine nothing else has to be said" =
+      failed local == [ ]
+      && (toml local).database.host == "/run/postgresql"
+      && (service local "teslamate-backup").environment.DATABASE_USER == "teslamate-backup"
+      && (toml local).database.user == "teslamate";
+    "the local role is created, to read" =
+      lib.any (u: u.name == "teslamate-backup") local.services.postgresql.ensureUsers
+      && lib.hasInfix ''GRANT pg_read_all_data TO "teslamate-backup"'' (service local "postgresql-setup").script
+      && !(service local "teslamate-backup-role").enable;
+    "no role is created on a server elsewhere" =
+      (of remote).services.postgresql.ensureUsers == [ ] && (service (of remote) "teslamate-backup").environment.DATABASE_USER == "teslamate";
+    "both short names exist" =
+      (service local "teslamate-backup").aliases == [ "backup.service" ]
+      && local.systemd.timers.teslamate-backup.aliases == [ "backup.timer" ];
+    "a rebuild leaves a running backup alone" = lib.all (n: (service local n).restartIfChanged or true == false) (readers ++ [ "teslamate-backup-notify@" ]);
+    "timers make up for missed runs and are on" =
+      local.systemd.timers.teslamate-backup.timerConfig.Persistent
+      && local.systemd.timers.teslamate-backup.wantedBy == [ "timers.target" ];
+    "a schedule replaces the package's" =
+      (ofWith [ server ] { schedule.backup = "02:15"; }).systemd.timers.teslamate-backup.timerConfig.OnCalendar == [
+        ""
+        "02:15"
+      ];
+    "a schedule may be a list, and null is no timer" =
+      (ofWith [ server ] { schedule.drill = [ "Mon" "Thu" ]; }).systemd.timers.teslamate-drill.timerConfig.OnCalendar == [ "" "Mon" "Thu" ]
+      && !((ofWith [ server ] { schedule.verify = null; }).systemd.timers ? teslamate-verify);
+    "our programs win over upstream's of the same names" =
+      (lib.head local.environment.systemPackages).meta.priority < 0;
+    "unless that is not wanted" =
+      !((lib.head (ofWith [ server ] { shadowUpstreamTools = false; }).environment.systemPackages).meta ? priority)
+      && (ofWith [ server ] { installTools = false; }).environment.systemPackages == [ ];
+    "the socket-only unit gets no network" =
+      !((service local "teslamate-backup").serviceConfig ? PrivateNetwork);
+    "a server on this machine over TCP: nothing but this machine" =
+      let
+        s = (service (of (remote // { database = remote.database // { host = "127.0.0.1"; }; })) "teslamate-backup").serviceConfig;
+      in
+      s.PrivateNetwork == false && s.IPAddressAllow == [ "localhost" ] && s.IPAddressDeny == [ "any" ];
+    "a server elsewhere: a network for the backup alone" =
+      let
+        s = n: (service (of remote) n).serviceConfig;
+      in
+      (s "teslamate-backup").PrivateNetwork == false
+      && (s "teslamate-backup").IPAddressDeny == [ "" ]
+      && !((s "teslamate-verify") ? PrivateNetwork);
+    "who tells of good runs by itself has a network for it" =
+      (service withSecrets "teslamate-verify").serviceConfig.PrivateNetwork == false
+      && !((service (ofWith [ server ] { notify.webhookFile = "/run/x"; }) "teslamate-verify").serviceConfig ? PrivateNetwork);
+    "secrets go to units as credentials" =
+      let
+        s = n: (service withSecrets n).serviceConfig.LoadCredential or [ ];
+      in
+      lib.take 2 (s "teslamate-backup") == [ "repository-key:/run/secrets/key" "db-password:/run/secrets/db" ]
+      && lib.elem "notify-healthchecks:/run/secrets/hc" (s "teslamate-backup")
+      && lib.head (s "teslamate-verify") == "repository-key:/run/secrets/key"
+      && lib.length (s "teslamate-backup-notify@") == 4
+      && s "teslamate-backup-offsite" == [ "rclone.conf:/run/secrets/rclone" ];
+    "TeslaMate's own environment file does as well" =
+      let
+        c = of { database.host = "127.0.0.1"; database.secretsFile = "/run/secrets/tm"; };
+      in
+      failed c == [ ]
+      && (service c "teslamate-backup").serviceConfig.LoadCredential == [ "environment-file:/run/secrets/tm" ]
+      && (toml c).database.environment_file == "/run/secrets/tm";
+    "a secret in the store is refused" =
+      !(builtins.tryEval (of (remote // { encryption.keyFile = "/nix/store/00000000000000000000000000000000-key"; })).services.teslamate-backup.encryption.keyFile).success;
+    "a folder elsewhere is writable, waited for, and made only when asked for" =
+      let
+        c = ofWith [ server ] { repository.path = "/mnt/usb/tm"; };
+      in
+      lib.all (
+        n:
+        (service c n).serviceConfig.ReadWritePaths == [ "/mnt/usb/tm" ]
+        && (service c n).unitConfig.RequiresMountsFor == [ "/mnt/usb/tm" ]
+      ) readers
+      && c.systemd.tmpfiles.settings == { }
+      && (ofWith [ server ] { repository = { path = "/mnt/usb/tm"; createFolder = true; }; })
+        .systemd.tmpfiles.settings.teslamate-backup."/mnt/usb/tm".d.mode == "0700";
+    "another account is used everywhere and not created" =
+      let
+        c = ofWith [ server ] { user = "me"; group = "us"; };
+      in
+      lib.all (n: (service c n).serviceConfig.User == "me" && (service c n).serviceConfig.Group == "us") readers
+      && c.users.users == { }
+      && (service c "teslamate-backup").environment.DATABASE_USER == "me";
+    "retention reaches the settings, and null is off" =
+      (toml (ofWith [ server ] { retention = { last = null; daily = 14; }; })).retention.keep_last == 0
+      && (toml (ofWith [ server ] { retention.daily = 14; })).retention.daily == 14;
+    "what is stopped, and by which commands" =
+      (toml local).restore.units == [ "teslamate.service" ]
+      && (toml (ofWith [ server ] { units.stop = [ "podman-teslamate.service" ]; })).restore.units == [ "podman-teslamate.service" ]
+      && (
+        let
+          c = ofWith [ server ] { restore = { stopCommand = [ "docker" "stop" "t" ]; startCommand = [ "docker" "start" "t" ]; }; };
+        in
+        failed c == [ ] && (toml c).restore.stop_command == [ "docker" "stop" "t" ] && !((toml c).restore ? units)
+      );
+    "no address is asked when that is empty" =
+      (toml (ofWith [ server ] { restore.healthUrl = ""; })).restore.health_url == "";
+    "TeslaMate's own module gives the defaults" =
+      let
+        c = ofWith [
+          server
+          stub.teslamate
+          {
+            services.teslamate = {
+              enable = true;
+              port = 4444;
+              postgres = { enable_server = true; database = "tm"; port = 5433; };
+            };
+          }
+        ] { };
+      in
+      (toml c).database.name == "tm" && (toml c).database.port == 5433 && lib.hasInfix ":4444/" (toml c).restore.health_url;
+    "TeslaMate's module may be there and off" =
+      failed (ofWith [ stub.teslamate ] remote) == [ ];
+    "settings of one's own win over the typed ones" =
+      (toml (ofWith [ server ] { settings.database.name = "other"; settings.goals.preset = "serious"; })) .database.name == "other";
+    "the drill's and the backup's programs come from the server's package" =
+      lib.hasSuffix "postgresql-17/bin" (toml local).database.pg_bin_dir;
+    "restic follows a backup and has no timer of its own" =
+      withSecrets.services.restic.backups.teslamate.timerConfig == null
+      && lib.elem "restic-backups-teslamate.service" (service withSecrets "teslamate-backup").onSuccess;
+    "rclone copies what is named before what names it" =
+      let
+        lines = (service withSecrets "teslamate-backup-offsite").serviceConfig.ExecStart;
+      in
+      lib.hasInfix "/objects " (lib.head lines) && lib.length lines == 2;
+    "the offsite unit is hardened like the others" =
+      (service withSecrets "teslamate-backup-offsite").serviceConfig.ProtectSystem == "strict";
+    "units to tell are told" =
+      (service (ofWith [ server ] { notify.onFailure = [ "mail@%n.service" ]; }) "teslamate-verify").onFailure == [ "mail@%n.service" ]
+      && lib.elem "x.service" (service (ofWith [ server ] { notify.onSuccess = [ "x.service" ]; }) "teslamate-backup").onSuccess;
+    "metrics are written where they are collected" =
+      let
+        c = ofWith [ server ] { metrics.textfile = "/var/lib/m/tm.prom"; };
+      in
+      (toml c).status.metrics_file == "/var/lib/m/tm.prom"
+      && (service c "teslamate-backup").serviceConfig.ReadWritePaths == [ "/var/lib/m" ];
+    "the dashboard is shown where that is wanted" =
+      local.services.grafana.provision.dashboards.settings.providers == [ ]
+      && (lib.head (ofWith [ server ] { grafana.enable = true; }).services.grafana.provision.dashboards.settings.providers).name == "teslamate-backup";
+    "time and priority" =
+      let
+        s = (service (ofWith [ server ] { timeout = "9min"; niceness = 3; }) "teslamate-backup").serviceConfig;
+      in
+      s.TimeoutStartSec == "9min" && s.Nice == 3;
+    "hooks reach the settings" =
+      (toml (ofWith [ server ] { hooks.beforeStop = [ "/bin/x" "y" ]; })).hooks.before_stop == [ "/bin/x" "y" ];
+    "operators are a group of their own" =
+      let
+        c = ofWith [ server { security.polkit.enable = true; } ] { polkit = { enable = true; group = "crew"; }; };
+      in
+      failed c == [ ] && lib.hasInfix ''isInGroup("crew")'' c.security.polkit.extraConfig && c.users.groups ? crew;
+    "the alias is the same options" =
+      (evaluate [ ../../nix/alias.nix server { services.teslamate.backup = { enable = true; timeout = "7min"; }; } ]).config
+        .services.teslamate-backup.timeout == "7min";
+    "the alias stands beside TeslaMate's own module" =
+      (evaluate [ ../../nix/alias.nix stub.teslamate server { services.teslamate = { enable = true; backup.enable = true; }; } ]).config
+        .services.teslamate-backup.enable;
+    "the settings are checked by the programs when the system is built" =
+      lib.hasInfix "teslamate-snapshots" local.environment.etc."teslamate-backup/config.toml".source.script
+      && (ofWith [ server ] { checkConfig = false; }).environment.etc."teslamate-backup/config.toml".source ? text;
+    "nothing happens unless it is enabled" =
+      (evaluate [ ]).config.systemd.services == { } && (evaluate [ ]).config.warnings == [ ];
+    "every option has a type, a description, a default and an example" =
+      lib.length allOptions > 60
+      && lib.all (
+        o: o ? type && o ? description && o ? default && (o ? example || lib.last o.loc == "package")
+      ) allOptions;
+
+    "assertion: TCP needs a password" = names "database.passwordFile" (failed (of { }));
+    "assertion: one source of the password" =
+      names "exclude each other" (failed (of (remote // { database = remote.database // { secretsFile = "/run/x"; }; })));
+    "assertion: something is kept" = names "retention" (
+      failed (ofWith [ server ] { retention = lib.genAttrs [ "last" "hourly" "daily" "weekly" "monthly" "yearly" ] (_: null); })
+    );
+    "assertion: stop and start belong together" =
+      names "restore.startCommand" (failed (ofWith [ server ] { restore.stopCommand = [ "x" ]; }));
+    "assertion: units or commands" = names "units.stop" (
+      failed (ofWith [ server ] { units.stop = [ "a" ]; restore = { stopCommand = [ "x" ]; startCommand = [ "x" ]; }; })
+    );
+    "assertion: a role is created on a local server only" =
+      names "createLocally" (failed (of (remote // { database = remote.database // { createLocally = true; }; })));
+    "assertion: restic and rclone need what they need" =
+      names "restic" (failed (ofWith [ server ] { offsite.restic.enable = true; }))
+      && names "rclone" (failed (ofWith [ server ] { offsite.rclone.enable = true; }));
+    "assertion: polkit" = names "security.polkit.enable" (failed (ofWith [ server ] { polkit.enable = true; }));
+    "warning: backups on this machine alone" = names "this machine alone" local.warnings;
+    "warning: never rehearsed" = names "rehearses" (ofWith [ server ] { schedule.drill = null; }).warnings;
+    "warning: never by itself" = names "by hand only" (ofWith [ server ] { schedule.backup = null; }).warnings;
+    "no warning when all is well" =
+      (ofWith [ server ] { encryption.keyFile = "/run/secrets/k"; }).warnings == [ ];
+  };
+in
+lib.attrNames (lib.filterAttrs (_: holds: !holds) facts)

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+#include "restore/file.hh"
+
+#include "archive/tmb.hh"
+#include "base/error.hh"
+#include "open_repository.hh"
+
+namespace tmb::tools {
+
+using archive::Content;
+using archive::InputFile;
+using base::Error;
+using base::ExitCode;
+
+restore::Outcome restore_file(const std::string& path, const restore::Options& options,
+                              const restore::FileOptions& file_options, const cli::Context& context,
+                              const restore::Adapters& adapters) {
+  InputFile file = InputFile::open(path);
+  if (file.content() == Content::repository) {
+    throw Error(ExitCode::usage, base::printable(path) + " is a repository, which holds many snapshots")
+        .with_hint("teslamate-restore --repository " + base::printable(path) + " latest");
+  }
+  if (file.content() == Content::tmb) {
+    const auto source = archive::open_tmb(path, ask_for_key(context));
+    return restore::run(options, *source, adapters, context.reporter, context.stop);
+  }
+  context.reporter.note(base::printable(path) + " is " + file.describe());
+  restore::FileInput input(std::move(file), file_options);
+  return restore::run(options, input, adapters, context.reporter, context.stop);
+}
+
+}  // namespace tmb::tools

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+#include "restore/rows.hh"
+
+#include "archive/input.hh"
+#include "archive/tmb.hh"
+#include "base/error.hh"
+#include "catalog/admin.hh"
+#include "connection_settings.hh"
+#include "crypto/sha256.hh"
+#include "file_argument.hh"
+#include "open_repository.hh"
+#include "restore/file.hh"
+#include "restore/session.hh"
+#include "restore/snapshot_rows.hh"
+#include "teslamate/database_rows.hh"
+#include "teslamate/merge.hh"
+#include "undo_adapters.hh"
+
+namespace tmb::tools {
+
+using base::Error;
+using base::ExitCode;
+
+namespace {
+
+teslamate::MergeOptions merge_options(const RowOptions& options, const restore::Options& restore) {
+  teslamate::MergeOptions out;
+  out.drives = teslamate::parse_ids(options.drives, "drive");
+  out.charges = teslamate::parse_ids(options.charges, "charge");
+  out.cars = teslamate::parse_ids(options.cars, "car");
+  out.since = teslamate::parse_moment(options.since, "--since");
+  out.until = teslamate::parse_moment(options.until, "--until");
+  out.allow_overlap = options.allow_overlap;
+  out.dry_run = restore.dry_run;
+  return out;
+}
+
+// A database for the rows of a dump, gone when this is.
+class SideDatabase {
+ public:
+  SideDatabase(postgres::ConnectionSettings live, std::string name)
+      : live_(std::move(live)), name_(std::move(name)) {}
+  SideDatabase(const SideDatabase&) = delete;
+  SideDatabase& operator=(const SideDatabase&) = delete;
+  ~SideDatabase() {
+    try {
+      postgres::Connection admin = restore::open_admin(live_, live_.database, {});
+      catalog::drop_database(admin, name_);
+    } catch (const Error&) {  // NOLINT(bugprone-empty-catch): it is marked; the next restore drops it
+    }
+  }
+  postgres::ConnectionSettings settings() const { return live_.with_database(name_); }
+  const std::string& name() const { return name_; }
+
+ private:
+  postgres::ConnectionSettings live_;
+  std::string name_;
+};
+
+void merge(const teslamate::MergeOptions& options, teslamate::RowSource& source, cli::Context& context) {
+  const base::SystemClock clock;
+  const auto seal = options.dry_run ? std::nullopt : maintenance::undo_seal(context);
+  const auto adapters = maintenance::adapters(context, clock, seal ? &*seal : nullptr);
+  maintenance::print(context,
+                     teslamate::merge_rows(options, source, adapters, context.reporter, context.stop));
+}
+
+void refuse_archive(const repository::BackupSource& source) {
+  if (!source.manifest().by_pg_dump()) return;
+  throw Error(ExitCode::unsupported,
+              source.describe() + " is an archive of pg_dump: single rows cannot be taken out of it")
+      .with_hint("export it as .sql, which they can be taken out of");
+}
+
+// Loaded whole and checked beside the live database, as for a restore; then its rows are taken from there.
+void merge_from_dump(const teslamate::MergeOptions& options, const std::string& path,
+                     const restore::Options& restore, cli::Context& context) {
+  const postgres::ConnectionSettings database = connection_settings(context.settings, context.environment);
+  const base::SystemClock clock;
+  const SideDatabase side(database, "teslamate_rows_" + crypto::random_hex(4));
+  restore::Options load = restore;
+  load.as_database = side.name();
+  load.as_marked = true;
+  load.dry_run = false;
+  load.no_service = true;
+  restore::FileOptions file;
+  file.pg_bin_dir = restore.pg_bin_dir;
+  const restore::Adapters adapters{database, context.settings.state_dir, clock,
+                                   nullptr,  [](const std::string&) {},  {}};
+  restore_file(path, load, file, context, adapters);
+  teslamate::DatabaseRows rows(side.settings(), path, context.stop);
+  merge(options, rows, context);
+}
+
+}  // namespace
+
+void add_row_options(CLI::App& app, RowOptions& options) {
+  const std::string group = "Single rows, with TeslaMate running";
+  const auto ids = [&](const char* flag, std::vector<std::string>& into, const char* text) {
+    app.add_option(flag, into, text)->type_name("ID")->allow_extra_args(false)->group(group);
+  };
+  ids("--drive", options.drives, "bring back this drive; may be given several times");
+  ids("--charge", options.charges, "bring back this charge; may be given several times");
+  ids("--car", options.cars, "bring back everything of this car; may be given several times");
+  app.add_option("--since", options.since, "of the cars, or of all: only from this day or moment (UTC) on")
+      ->type_name("TIME")
+      ->group(group);
+  app.add_option("--until", options.until, "and only before this one")->type_name("TIME")->group(group);
+  app.add_flag("--allow-overlap", options.allow_overlap,
+               "also what overlaps a drive or charge that is there: TeslaMate then counts both")
+      ->group(group);
+}
+
+void restore_rows(const RowOptions& options, const std::string& what, const restore::Options& restore,
+                  cli::Context& context) {
+  const teslamate::MergeOptions merge_what = merge_options(options, restore);
+  if (!is_file_argument(what)) {
+    const repository::Repository repository = open_repository(context);
+    const repository::RepositorySource source(repository.share(), repository.resolve(what));
+    refuse_archive(source);
+    restore::SnapshotRows rows(source, restore.jobs, context.stop);
+    merge(merge_what, rows, context);
+    return;
+  }
+  if (archive::InputFile::open(what).content() != archive::Content::tmb) {
+    merge_from_dump(merge_what, what, restore, context);
+    return;
+  }
+  const auto source = archive::open_tmb(what, ask_for_key(context));
+  refuse_archive(*source);
+  restore::SnapshotRows rows(*source, restore.jobs, context.stop);
+  merge(merge_what, rows, context);
+}
+
+}  // namespace tmb::tools

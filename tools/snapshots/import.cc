@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+#include "snapshots/import.hh"
+
+#include "base/error.hh"
+#include "open_repository.hh"
+#include "transfer/import.hh"
+
+namespace tmb::tools::snapshots {
+
+using base::ExitCode;
+
+namespace {
+
+class Import final : public Command {
+ public:
+  CLI::App* add(CLI::App& app) override {
+    CLI::App* command = app.add_subcommand("import", "take the snapshot of a .tmb into the repository");
+    command->add_option("FILE", file_, "a .tmb that export or teslamate-backup wrote")->required();
+    command->add_flag("--init", options_.init, "make the repository's folder if it is missing");
+    return command;
+  }
+
+  ExitCode run(cli::Context& context) override {
+    const auto source = archive::open_tmb(file_, ask_for_key(context));
+    const repository::Opened opened = open_for_backup(context, options_);
+    const transfer::ImportOutcome outcome = transfer::import_tmb(
+        *source, opened.repository, context.settings.jobs, context.reporter, context.stop);
+    note_newest(opened.repository, context);
+    const repository::Manifest& manifest = source->manifest();
+    context.document["snapshot"] = outcome.snapshot;
+    context.document["there_already"] = outcome.there_already;
+    context.document["rows"] = manifest.rows();
+    context.document["objects"] = outcome.objects;
+    context.document["new_objects"] = outcome.new_objects;
+    context.document["new_bytes"] = outcome.new_bytes;
+    context.reporter.result(
+        "snapshot " + outcome.snapshot +
+        (outcome.there_already ? " was there already" +
+                                     std::string(outcome.new_objects == 0 ? "" : "; what it lacked was added")
+                               : ": " + report::counted(manifest.rows(), "row", "rows") + " imported, " +
+                                     report::byte_size(outcome.new_bytes) + " of it new in the repository"));
+    return ExitCode::ok;
+  }
+
+ private:
+  // As after a backup: the snapshot is there, so a state folder that does not take the note is a warning.
+  static void note_newest(const repository::Repository& repository, cli::Context& context) {
+    try {
+      if (const auto newest = repository.read_latest())
+        repository::remember(context.settings.state_dir, repository,
+                             {repository.id(), newest->sequence, newest->id});
+    } catch (const base::Error& error) {
+      context.reporter.warning("the snapshot was not noted in the state folder: " + error.message());
+    }
+  }
+
+  std::string file_;
+  repository::OpenOptions options_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_import() { return std::make_unique<Import>(); }
+
+}  // namespace tmb::tools::snapshots

@@ -58,8 +58,10 @@ ProcessResult run_process(const ProcessOptions& options, std::size_t output_limi
   while (child.output || child.errors) {
     std::array<pollfd, 2> wait{pollfd{child.output.get(), POLLIN, 0}, pollfd{child.errors.get(), POLLIN, 0}};
     ::poll(wait.data(), wait.size(), 100);
-    if (wait[0].revents != 0 && !drain(child.output, result.output, output_limit, &overflow)) child.output.reset();
-    if (wait[1].revents != 0 && !drain(child.errors, result.errors, errors_kept, nullptr)) child.errors.reset();
+    if (wait[0].revents != 0 && !drain(child.output, result.output, output_limit, &overflow))
+      child.output.reset();
+    if (wait[1].revents != 0 && !drain(child.errors, result.errors, errors_kept, nullptr))
+      child.errors.reset();
     const auto now = std::chrono::steady_clock::now();
     if ((options.stop.stop_requested() || overflow) && !std::exchange(terminated, true)) {
       ::kill(-pid, SIGTERM);

@@ -100,7 +100,7 @@ class Comparison {
     std::string other;
     after_.read(repository::ObjectType::schema, after_.manifest().schema, workspace, other);
     keys_after_ = read_primary_keys(other);
-    report_.schema_changed = archive != other;
+    report_.schema_changed = archive != other && read_definitions(archive) != read_definitions(other);
   }
 
   void compare_table(const TableName& name, const TableData* a, const TableData* b) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "diff/primary_keys.hh"
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 
@@ -37,6 +38,7 @@ class Archive {
   struct Entry {
     std::string description;
     std::string definition;
+    std::string all;  // what it is, whose and how, without numbers that mean nothing elsewhere
   };
 
   std::optional<Entry> next() {
@@ -46,19 +48,20 @@ class Archive {
     integer();  // has data
     text();     // oids
     text();
-    text();  // tag
+    const std::string tag = text().value_or("");
     entry.description = text().value_or("");
     integer();  // section
     entry.definition = text().value_or("");
-    text();                               // DROP
-    text();                               // COPY
-    text();                               // schema
+    text();  // DROP
+    text();  // COPY
+    const std::string schema = text().value_or("");
     text();                               // tablespace
     if (version_ >= 256 + 14) text();     // access method
     if (version_ >= 256 + 16) integer();  // kind of relation
-    text();                               // owner
-    text();                               // with oids
-    while (good_ && text()) {             // what it depends on
+    const std::string owner = text().value_or("");
+    entry.all = entry.description + "\n" + schema + "\n" + tag + "\n" + owner + "\n" + entry.definition;
+    text();                    // with oids
+    while (good_ && text()) {  // what it depends on
     }
     at_ += 1 + offset_bytes_;  // where the data are
     return good_ && at_ <= bytes_.size() ? std::optional(entry) : std::nullopt;
@@ -164,6 +167,15 @@ PrimaryKeys read_primary_keys(std::string_view schema_archive) {
     if (entry->description == "CONSTRAINT") add_key(entry->definition, keys);
   }
   return keys;
+}
+
+std::vector<std::string> read_definitions(std::string_view schema_archive) {
+  std::vector<std::string> out;
+  Archive archive(schema_archive);
+  if (!archive.open()) return out;
+  while (const auto entry = archive.next()) out.push_back(entry->all);
+  std::ranges::sort(out);
+  return out;
 }
 
 }  // namespace tmb::diff

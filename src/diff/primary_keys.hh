@@ -18,4 +18,7 @@ using PrimaryKeys = std::map<std::pair<std::string, std::string>, std::vector<st
 // row.
 PrimaryKeys read_primary_keys(std::string_view schema_archive);
 
+// Every definition as text, sorted: the order and the numbers of two archives of one schema may differ.
+std::vector<std::string> read_definitions(std::string_view schema_archive);
+
 }  // namespace tmb::diff

@@ -307,7 +307,8 @@ Manifest from_json(const Json& json) {
   m.vault_fingerprint = json.value("vault_fingerprint", "");
   if (json.contains("engine")) {
     if (json.at("engine") != "pg_dump") {
-      throw Error(ExitCode::unsupported, "the manifest is of the engine " + base::printable(json.at("engine").dump()))
+      throw Error(ExitCode::unsupported,
+                  "the manifest is of the engine " + base::printable(json.at("engine").dump()))
           .with_hint("use a newer teslamate-backup");
     }
     m.dump = list_from_json(json.at("dump"), object_from_json);

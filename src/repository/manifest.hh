@@ -119,8 +119,8 @@ struct Manifest {
   std::vector<std::string> roles;  // that owners and grants of the schema name
   ObjectRef schema;
   std::vector<TableData> tables;
-  // With the pg_dump engine: an archive of pg_dump -Fc, piece after piece, that holds everything; `tables` and
-  // `sequences` are then empty. Else this is.
+  // With the pg_dump engine: an archive of pg_dump -Fc, piece after piece, that holds everything; `tables`
+  // and `sequences` are then empty. Else this is.
   std::vector<ObjectRef> dump;
   std::uint64_t dump_rows = 0;  // that pg_dump saw, counted in the same snapshot
   std::vector<SequenceState> sequences;

@@ -18,10 +18,8 @@ struct Holder {
 
 std::set<std::string> object_ids(const repository::Manifest& manifest) {
   std::set<std::string> out;
-  repository::for_each_object(manifest,
-                              [&](repository::ObjectType /*type*/, const repository::ObjectRef& ref) {
-                                out.insert(ref.id);
-                              });
+  repository::for_each_object(manifest, [&](repository::ObjectType /*type*/,
+                                            const repository::ObjectRef& ref) { out.insert(ref.id); });
   return out;
 }
 

@@ -15,9 +15,9 @@
 namespace tmb::verify {
 
 struct Options {
-  std::vector<std::string> snapshots;  // ids; empty: all
-  bool read_data = false;              // else only that every object is there, of the right length
-  std::vector<unsigned> parts;         // without read_data: read objects whose ids begin with these bytes
+  std::vector<std::string> snapshots{};  // ids; empty: all
+  bool read_data = false;                // else only that every object is there, of the right length
+  std::vector<unsigned> parts{};         // without read_data: read objects whose ids begin with these bytes
   bool reads(const std::string& object_id) const;
   unsigned jobs = 0;  // 0: one worker for each processor
 };

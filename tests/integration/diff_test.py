@@ -95,6 +95,7 @@ class Case(unittest.TestCase):
         document = self.diff(self.first, "latest")
         self.assertLess(document["objects_read"], 40)
         self.assertEqual(100, self.table_counts(document)["positions"][0])
+        self.assertFalse(document["schema_changed"])
 
     def test_backwards_is_the_mirror_image(self):
         self.pg.sql("live", "DELETE FROM positions WHERE id % 100 = 0", "UPDATE cars SET name = 'other'")

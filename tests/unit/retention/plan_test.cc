@@ -82,7 +82,7 @@ bool has(const Verdict& verdict, Rule rule) {
 
 std::size_t count(const std::vector<Verdict>& plan, Rule rule) {
   std::size_t out = 0;
-  for (const Verdict& v : plan) out += has(v, rule) ? 1 : 0;
+  for (const Verdict& v : plan) out += has(v, rule) ? 1U : 0U;
   return out;
 }
 

@@ -16,7 +16,7 @@ TEST_CASE("a run each night reads every part within the period, and spreads them
     base::Time now = base::parse_iso_utc("2026-01-01T02:00:00Z");
     for (int night = 0; night < 3 * period; ++night, now += days(1)) {
       const auto parts = rotation.due(now, days(period));
-      CHECK(parts.size() <= static_cast<std::size_t>(Rotation::parts / period + 1));
+      CHECK(parts.size() <= Rotation::parts / static_cast<std::size_t>(period) + 1);
       rotation.mark(parts, now);
       if (night + 1 < period) continue;
       REQUIRE(rotation.all_read());

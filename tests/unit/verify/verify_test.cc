@@ -95,7 +95,8 @@ class Sample {
 
   verify::Report verify(bool read_data = true, std::vector<std::string> snapshots = {}) const {
     report::SilentReporter reporter;
-    return verify::verify(repository_, {std::move(snapshots), read_data, 2}, reporter, {});
+    return verify::verify(repository_, {.snapshots = std::move(snapshots), .read_data = read_data, .jobs = 2},
+                          reporter, {});
   }
 
  private:
@@ -127,7 +128,7 @@ bool is_found(const Sample& sample) {
   try {
     const Repository again = Repository::open(sample.root());
     report::SilentReporter reporter;
-    return !verify::verify(again, {{}, true, 1}, reporter, {}).intact();
+    return !verify::verify(again, {.read_data = true, .jobs = 1}, reporter, {}).intact();
   } catch (const Error& error) {
     return error.code() == ExitCode::damaged || error.code() == ExitCode::no_repository ||
            error.code() == ExitCode::unsupported;
@@ -287,7 +288,7 @@ TEST_CASE("verify stops when it is asked to") {
   source.request_stop();
   report::SilentReporter reporter;
   CHECK(code_of([&] {
-          verify::verify(sample.repository(), {{}, true, 2}, reporter, source.get_token());
+          verify::verify(sample.repository(), {.read_data = true, .jobs = 2}, reporter, source.get_token());
         }) == ExitCode::interrupted);
 }
 

@@ -57,8 +57,7 @@ void add_options(CLI::App& app, Options& options) {
   app.add_flag("--trust-code", options.trust_code, "load a dump's own functions and triggers too");
   app.add_option("--keep-stopped", options.restore.keep_stopped, "leave this unit down after the restore")
       ->type_name("UNIT");
-  app.add_option("--files-to", options.files_to,
-                 "bring only the carried files back, into this new folder; the database is not touched")
+  app.add_option("--files-to", options.files_to, "bring only the carried files back, into this new folder")
       ->type_name("DIR")
       ->excludes(as_database)
       ->excludes(in_place)

@@ -362,8 +362,8 @@ std::uint64_t InputFile::position() const { return impl_->position; }
 std::string InputFile::describe() const {
   std::string out = archive::describe(impl_->content);
   if (impl_->content == Content::tracearr) return out;
-  for (auto it = impl_->layers.rbegin(); it != impl_->layers.rend(); ++it)
-    out += " in " + archive::describe(*it);
+  for (std::size_t i = impl_->layers.size(); i > 0; --i)
+    out += " in " + archive::describe(impl_->layers[i - 1]);
   return out;
 }
 

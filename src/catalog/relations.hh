@@ -15,7 +15,8 @@ namespace tmb::catalog {
 struct Relation {
   std::string schema;
   std::string name;
-  auto operator<=>(const Relation&) const = default;
+  // clang-tidy 14 takes what the compiler writes here for a comparison with 0.
+  auto operator<=>(const Relation&) const = default;  // NOLINT(modernize-use-nullptr)
   std::string text() const { return schema + "." + name; }
 };
 

@@ -54,7 +54,7 @@ void add_shared_flags(CLI::App& app, const ProgramInfo& info, SharedFlags& flags
     app.add_option("--key-file", flags.key_file, "file with the key or passphrase of an encrypted repository")
         ->type_name("FILE");
     app.add_flag("--accept-repository", flags.accept_repository,
-                 "go on with another repository, or an older copy of it, than this machine remembers");
+                 "go on with another repository or an older copy than this machine remembers");
   }
   if (info.jobs) {
     app.add_option("-j,--jobs", flags.jobs, "workers at the same time (default: number of processors)")

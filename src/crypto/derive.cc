@@ -43,7 +43,7 @@ Hmac::Hmac(std::string_view key) : impl_(std::make_unique<Impl>()) {
   const std::array parameters{OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest.data(), 0),
                               OSSL_PARAM_construct_end()};
   // Without a key OpenSSL would take the one of before.
-  const std::string_view given = key.empty() ? std::string_view("", 0) : key;
+  const std::string_view given = key.empty() ? std::string_view("") : key;
   require(EVP_MAC_init(impl_->context.get(), bytes_of(given), given.size(), parameters.data()), "HMAC");
 }
 Hmac::Hmac(Hmac&&) noexcept = default;

@@ -87,7 +87,7 @@ struct Sealer::Impl {
     const unsigned carry = mask[0] >> 7U;
     for (std::size_t i = 0; i < mask.size(); ++i) {
       const unsigned next = i + 1 < mask.size() ? mask[i + 1] >> 7U : 0;
-      mask[i] = static_cast<unsigned char>(((mask[i] << 1U) | next) & 0xFFU);
+      mask[i] = static_cast<unsigned char>(((static_cast<unsigned>(mask[i]) << 1U) | next) & 0xFFU);
     }
     mask.back() ^= static_cast<unsigned char>(carry * 0x87U);
     for (unsigned char half = 0; half < 2; ++half) {

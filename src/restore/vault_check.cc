@@ -16,13 +16,11 @@ void check_vault_key(postgres::Connection& loaded, const repository::Manifest& m
                      (same == KeyAnswer::wrong
                           ? " (ENCRYPTION_KEY is another one than when the snapshot was taken)"
                           : ""));
-  } else if (report.answer == KeyAnswer::right) {
-    reporter.note(report.sentence);
-  } else if (same == KeyAnswer::wrong) {
+  } else if (report.answer != KeyAnswer::right && same == KeyAnswer::wrong) {
     reporter.warning(
         "ENCRYPTION_KEY is another one than when the snapshot was taken: tokens of that time would "
         "not open with it");
-  } else if (report.values > 0) {
+  } else if (report.answer == KeyAnswer::right || report.values > 0) {
     reporter.note(report.sentence);
   }
 }

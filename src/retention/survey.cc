@@ -29,7 +29,7 @@ std::vector<std::uint32_t> named_by(const repository::Manifest& manifest, const 
   };
   repository::for_each_object(manifest, add);
   std::ranges::sort(out);
-  out.erase(std::ranges::unique(out).begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
   return out;
 }
 

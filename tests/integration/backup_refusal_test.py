@@ -48,11 +48,17 @@ class WhatCannotBeCarried(Case):
         self.refused("CREATE EXTENSION cube; CREATE TABLE owned (a integer); ALTER EXTENSION cube ADD TABLE owned",
                      "extension cube")
 
+    def drop_subscription(self):
+        """A database with a subscription cannot be dropped."""
+        self.pg.sql("live", "ALTER SUBSCRIPTION sub SET (slot_name = NONE)", "DROP SUBSCRIPTION sub")
+
     def test_subscription(self):
+        self.addCleanup(self.drop_subscription)
         self.refused("CREATE SUBSCRIPTION sub CONNECTION 'dbname=nowhere' PUBLICATION p WITH (connect = false)",
                      "subscription sub")
 
     def test_everything_that_is_in_the_way_is_named_at_once(self):
+        self.addCleanup(self.drop_subscription)
         self.refused("CREATE EXTENSION cube; CREATE TABLE owned (a integer); ALTER EXTENSION cube ADD TABLE owned;"
                      "CREATE SUBSCRIPTION sub CONNECTION 'dbname=nowhere' PUBLICATION p WITH (connect = false)",
                      "extension cube", "subscription sub")

@@ -21,7 +21,7 @@ PROGRAMS = sorted(p.stem for folder in (TOOLS, TOOLS.parent / "maintenance") for
 COMMANDS = (("teslamate-verify",), ("teslamate-snapshots", "list"), ("teslamate-snapshots", "show"))
 SECONDS = 60
 # What a program must be told before it looks at anything else.
-NEEDED = {"teslamate-snapshots": ["list"], "teslamate-delete-drive": ["1"], "teslamate-delete-charge": ["1"],
+NEEDED = {"teslamate-snapshots": ["list"], "teslamate-keys": ["list"], "teslamate-delete-drive": ["1"], "teslamate-delete-charge": ["1"],
           "teslamate-delete-car": ["1"]}
 
 

@@ -40,8 +40,9 @@ std::string to_svg(const QrCode& code) {
       std::size_t end = column + 1;
       while (end < code.width && code.at(row, end)) ++end;
       const std::string length = std::to_string(end - column);
-      out += "M" + std::to_string(column + margin) + " " + std::to_string(row + margin) + "h" + length +
-             "v1h-" + length + "z";
+      out.append("M").append(std::to_string(column + margin)).append(" ");
+      out.append(std::to_string(row + margin)).append("h").append(length);
+      out.append("v1h-").append(length).append("z");
       column = end;
     }
   }

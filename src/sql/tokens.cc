@@ -197,11 +197,7 @@ std::string content_of(const Token& token, bool standard_strings) {
   }
   std::string out;
   for (std::size_t i = 1; i + 1 < text.size(); ++i) {
-    if (escapes && text[i] == '\\') {
-      ++i;
-    } else if (text[i] == '\'') {
-      ++i;
-    }
+    if ((escapes && text[i] == '\\') || text[i] == '\'') ++i;
     out += text[i];
   }
   return out;

@@ -2,6 +2,7 @@
 #include "teslamate/remove_plan.hh"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.hh"
 #include "crypto/sha256.hh"
@@ -94,7 +95,7 @@ std::string digest_of(const std::string& records, const RemovePlan& plan, const 
 std::string kilometres(const std::vector<Drive>& all) {
   double sum = 0;
   for (const Drive& d : all) sum += d.km.value_or(d.measured_km.value_or(0));
-  return std::to_string(static_cast<std::uint64_t>(sum + 0.5)) + " km";
+  return std::to_string(std::llround(sum)) + " km";
 }
 
 }  // namespace

@@ -29,7 +29,7 @@ std::string find_program(const RpcSettings& settings) {
   folders += ":/run/current-system/sw/bin:/opt/teslamate/bin";
   for (std::size_t at = 0; at <= folders.size();) {
     const std::size_t end = std::min(folders.find(':', at), folders.size());
-    const std::string candidate = folders.substr(at, end - at) + "/" + name;
+    std::string candidate = folders.substr(at, end - at) + "/" + name;
     if (end > at && ::access(candidate.c_str(), X_OK) == 0) return candidate;
     at = end + 1;
   }

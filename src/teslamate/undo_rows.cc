@@ -106,7 +106,8 @@ void collect(Connection& connection, const std::string& query, const std::string
   if (out.size() >= most) return;
   const Result rows = connection.query(query + " LIMIT " + std::to_string(most - out.size()));
   for (int row = 0; row < rows.rows(); ++row) {
-    out.push_back(before + printable(rows.text(row, 0)) + after);
+    out.push_back(before);
+    out.back().append(printable(rows.text(row, 0))).append(after);
   }
 }
 

@@ -3,13 +3,13 @@
 #include <utility>
 #include <vector>
 
-#include "keys/command.hh"
+#include "keys/commands.hh"
 
 int main(int argc, char** argv) {
   using namespace tmb;
   namespace keys = tools::keys;
   // In the order of the help text.
-  std::vector<std::unique_ptr<keys::Command>> commands;
+  std::vector<std::unique_ptr<tools::Command>> commands;
   commands.push_back(keys::make_init());
   commands.push_back(keys::make_encrypt());
   commands.push_back(keys::make_add());
@@ -31,13 +31,5 @@ int main(int argc, char** argv) {
   info.repository = true;
   info.state = true;
   info.unsaid_state = "nothing was changed";
-  keys::Command* chosen = nullptr;
-  return cli::run_main(
-      argc, argv, info,
-      [&](CLI::App& app) {
-        app.require_subcommand(1);
-        for (const auto& command : commands)
-          command->add(app)->callback([&chosen, one = command.get()] { chosen = one; });
-      },
-      [&](cli::Context& context) { return chosen->run(context); });
+  return tools::run_command(argc, argv, info, commands);
 }

@@ -3,20 +3,13 @@
 #include <utility>
 #include <vector>
 
-#include "snapshots/diff.hh"
-#include "snapshots/export.hh"
-#include "snapshots/forget.hh"
-#include "snapshots/import.hh"
-#include "snapshots/list.hh"
-#include "snapshots/prune.hh"
-#include "snapshots/show.hh"
-#include "snapshots/tag.hh"
+#include "snapshots/commands.hh"
 
 int main(int argc, char** argv) {
   using namespace tmb;
   namespace snapshots = tools::snapshots;
   // In the order of the help text.
-  std::vector<std::unique_ptr<snapshots::Command>> commands;
+  std::vector<std::unique_ptr<tools::Command>> commands;
   commands.push_back(snapshots::make_list());
   commands.push_back(snapshots::make_show());
   commands.push_back(snapshots::make_diff());
@@ -38,13 +31,5 @@ int main(int argc, char** argv) {
   info.jobs = true;
   info.state = true;
   info.unsaid_state = "nothing was changed";
-  snapshots::Command* chosen = nullptr;
-  return cli::run_main(
-      argc, argv, info,
-      [&](CLI::App& app) {
-        app.require_subcommand(1);
-        for (const auto& command : commands)
-          command->add(app)->callback([&chosen, one = command.get()] { chosen = one; });
-      },
-      [&](cli::Context& context) { return chosen->run(context); });
+  return tools::run_command(argc, argv, info, commands);
 }

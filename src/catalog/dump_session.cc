@@ -11,10 +11,6 @@ void read_as(Connection& c, const std::string& encoding) {
 
 void prepare_for_definitions(Connection& c) { c.execute("SET check_function_bodies = false"); }
 
-void prepare_for_indexing(Connection& c) {
-  c.execute("SET maintenance_work_mem = '256MB'; SET max_parallel_maintenance_workers = 0");
-}
-
 void become(Connection& c, const std::string& role) { c.execute("SET ROLE " + c.identifier(role)); }
 void become_oneself(Connection& c) { c.execute("RESET ROLE"); }
 

@@ -14,8 +14,6 @@ namespace tmb::catalog {
 void read_as(postgres::Connection& connection, const std::string& encoding);
 // Functions may name what is made later.
 void prepare_for_definitions(postgres::Connection& connection);
-// Memory to sort in; the workers are the parallelism.
-void prepare_for_indexing(postgres::Connection& connection);
 
 // SET ROLE, and back to the session's own.
 void become(postgres::Connection& connection, const std::string& role);

@@ -118,19 +118,6 @@ void add_inherited(std::vector<std::string>& environment) {
   }
 }
 
-std::string first_error_line(const std::string& errors) {
-  std::size_t at = 0;
-  std::string first;
-  while (at < errors.size()) {
-    const std::size_t end = std::min(errors.find('\n', at), errors.size());
-    std::string line = errors.substr(at, end - at);
-    if (line.find("error:") != std::string::npos) return line;
-    if (first.empty()) first = line;
-    at = end + 1;
-  }
-  return first;
-}
-
 }  // namespace
 
 std::optional<ToolVersion> parse_tool_version(std::string_view line) {
@@ -211,9 +198,21 @@ ChildAccess child_access(const ConnectionSettings& settings, const std::string& 
   return out;
 }
 
-std::string run_tool(const Tools& tools, const ToolRun& run, const ConnectionSettings& settings,
-                     std::size_t output_limit, const std::stop_token& stop) {
-  const ChildAccess access = child_access(settings, run.options);
+std::string first_error(const std::string& errors) {
+  std::size_t at = 0;
+  std::string first;
+  while (at < errors.size()) {
+    const std::size_t end = std::min(errors.find('\n', at), errors.size());
+    std::string line = errors.substr(at, end - at);
+    if (line.find("error:") != std::string::npos) return printable(line);
+    if (first.empty()) first = line;
+    at = end + 1;
+  }
+  return printable(first);
+}
+
+base::ProcessOptions tool_process(const Tools& tools, const ToolRun& run, const ConnectionSettings& settings,
+                                  const ChildAccess& access, const std::stop_token& stop) {
   base::ProcessOptions options;
   options.argv = {tools.path(run.program)};
   options.argv.insert(options.argv.end(), run.arguments.begin(), run.arguments.end());
@@ -224,12 +223,18 @@ std::string run_tool(const Tools& tools, const ToolRun& run, const ConnectionSet
   options.environment = access.environment;
   options.as_user = settings.as_os_user;
   options.stop = stop;
-  const base::ProcessResult result = base::run_process(options, output_limit);
+  return options;
+}
+
+std::string run_tool(const Tools& tools, const ToolRun& run, const ConnectionSettings& settings,
+                     std::size_t output_limit, const std::stop_token& stop) {
+  const ChildAccess access = child_access(settings, run.options);
+  const base::ProcessResult result =
+      base::run_process(tool_process(tools, run, settings, access, stop), output_limit);
   if (stop.stop_requested()) throw Error(ExitCode::interrupted, "interrupted");
   if (result.exit_code != 0) {
     throw Error(ExitCode::database, run.program + " " + tools.version + " failed with " +
-                                        std::to_string(result.exit_code) + ": " +
-                                        printable(first_error_line(result.errors)));
+                                        std::to_string(result.exit_code) + ": " + first_error(result.errors));
   }
   return result.output;
 }

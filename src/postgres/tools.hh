@@ -56,6 +56,13 @@ struct ToolRun {
   std::string options;                 // for PGOPTIONS
   bool connects = true;                // false: no --dbname, as for pg_restore -f -
 };
+// How base/ starts it, without its output. `access` must live until the child has ended.
+base::ProcessOptions tool_process(const Tools& tools, const ToolRun& run, const ConnectionSettings& settings,
+                                  const ChildAccess& access, const std::stop_token& stop);
+// Of what a tool wrote to stderr, the line that says why it failed ("pg_dump: error: …"; before it may stand
+// warnings), printable.
+std::string first_error(const std::string& errors);
+
 // Runs one to its end and returns what it wrote to stdout, at most `output_limit` bytes. Throws database with
 // the first error line when it fails, interrupted when asked to stop, local_io when it cannot be started.
 std::string run_tool(const Tools& tools, const ToolRun& run, const ConnectionSettings& settings,

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "restore/copy_crew.hh"
 
-#include <map>
 #include <optional>
 
 #include "base/error.hh"
 #include "catalog/dump_session.hh"
 #include "catalog/staging.hh"
+#include "restore/row_copy.hh"
 
 namespace tmb::restore {
 
@@ -24,27 +24,14 @@ constexpr std::size_t block_bytes = std::size_t{512} << 10U;
 
 class CopyCrew::Worker {
  public:
-  Worker(Connection& connection, const std::string& encoding) : connection_(connection) {
-    catalog::prepare_for_loading(connection);
-    catalog::read_as(connection, encoding);
-  }
+  Worker(Connection& connection, const std::string& encoding) : copy_(prepared(connection, encoding)) {}
 
   void load(const Block& block) {
     const Table& table = *block.table;
     try {
-      if (table_ != block.table) choose(block.table);
-      const bool binary = form_ && form_->convert(block.rows, binary_);
-      connection_.begin_copy_in(
-          catalog::copy_in_statement(connection_, table.schema, table.name, table.columns,
-                                     binary ? catalog::CopyFormat::binary : catalog::CopyFormat::text));
-      if (binary) {
-        connection_.send_copy_data(postgres::BinaryRows::header);
-        connection_.send_copy_data(binary_);
-        connection_.send_copy_data(postgres::BinaryRows::trailer);
-      } else {
-        connection_.send_copy_data(block.rows);
-      }
-      connection_.finish_copy_in();
+      if (table_ != block.table) copy_.choose(table.schema, table.name, table.columns);
+      table_ = block.table;
+      copy_.send(block.rows);
     } catch (Error& error) {
       error.with_context("loading the table " + printable(table.schema + "." + table.name));
       throw;
@@ -52,17 +39,14 @@ class CopyCrew::Worker {
   }
 
  private:
-  void choose(const std::shared_ptr<const Table>& table) {
-    table_ = table;
-    form_.reset();
-    auto wires = catalog::read_wires(connection_, table->schema, table->name, table->columns);
-    if (!wires.empty()) form_.emplace(std::move(wires));
+  static Connection& prepared(Connection& connection, const std::string& encoding) {
+    catalog::prepare_for_loading(connection);
+    catalog::read_as(connection, encoding);
+    return connection;
   }
 
-  Connection& connection_;
+  RowCopy copy_;
   std::shared_ptr<const Table> table_;
-  std::optional<postgres::BinaryRows> form_;
-  std::string binary_;
 };
 
 CopyCrew::CopyCrew(const postgres::ConnectionSettings& settings, unsigned workers,

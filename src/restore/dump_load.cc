@@ -6,6 +6,7 @@
 #include "base/child_stream.hh"
 #include "base/error.hh"
 #include "catalog/timescale.hh"
+#include "repository/dump_stream.hh"
 
 namespace tmb::restore {
 
@@ -14,46 +15,16 @@ using base::ExitCode;
 
 namespace {
 
-class Pieces final : public base::ByteSource {
- public:
-  explicit Pieces(const repository::BackupSource& source) : source_(source) {}
-
-  std::size_t read(std::span<char> out) override {
-    while (at_ == piece_.size()) {
-      const auto& dump = source_.manifest().dump;
-      if (next_ == dump.size()) return 0;
-      source_.read(repository::ObjectType::schema, dump[next_++], workspace_, piece_);
-      at_ = 0;
-    }
-    const std::size_t count = std::min(out.size(), piece_.size() - at_);
-    std::copy_n(piece_.begin() + static_cast<std::ptrdiff_t>(at_), count, out.begin());
-    at_ += count;
-    return count;
-  }
-
- private:
-  const repository::BackupSource& source_;
-  repository::Workspace workspace_;
-  std::string piece_;
-  std::size_t at_ = 0;
-  std::size_t next_ = 0;
-};
-
-std::string first_error(const std::string& errors) {
-  const std::size_t word = errors.find("error:");
-  const std::size_t begin = word == std::string::npos ? 0 : errors.rfind('\n', word) + 1;
-  return base::printable(errors.substr(begin, errors.find('\n', begin) - begin));
-}
-
 // Feeds the archive to `options`' program, throws away what it prints. Returns its first error; empty: none.
 std::string feed(const repository::BackupSource& source, const base::ProcessOptions& options) {
-  Pieces pieces(source);
+  repository::DumpStream pieces(source);
   base::ChildStream child(options, pieces);
   std::string output(65536, '\0');
   while (child.read(output) != 0) {
   }
   if (child.exit_code() == 0) return "";
-  return "pg_restore failed with " + std::to_string(child.exit_code()) + ": " + first_error(child.errors());
+  return "pg_restore failed with " + std::to_string(child.exit_code()) + ": " +
+         postgres::first_error(child.errors());
 }
 
 int dump_major(const repository::Manifest& manifest) {
@@ -97,15 +68,10 @@ void load_dump(Session& s, const repository::BackupSource& source, const Target&
   if (timescale != extensions.end()) {
     catalog::begin_timescale_restore(staging.settings(), timescale->version, timescale->schema, s.stop);
   }
-  const postgres::ChildAccess access =
-      postgres::child_access(staging.settings(), "-c synchronous_commit=off");
-  base::ProcessOptions options;
-  options.argv = {target.tools.path("pg_restore"), "--exit-on-error", "--no-password",
-                  "--dbname=" + access.conninfo};
-  options.environment = access.environment;
-  options.as_user = staging.settings().as_os_user;
-  options.stop = s.stop;
-  const std::string problem = feed(source, options);
+  const postgres::ToolRun run{"pg_restore", {"--exit-on-error"}, "-c synchronous_commit=off", true};
+  const postgres::ChildAccess access = postgres::child_access(staging.settings(), run.options);
+  const std::string problem =
+      feed(source, postgres::tool_process(target.tools, run, staging.settings(), access, s.stop));
   if (!problem.empty()) throw Error(ExitCode::database, problem);
   if (timescale != extensions.end()) catalog::end_timescale_restore(staging.settings(), s.stop);
   s.reporter.end_phase("definitions, rows and indexes are there");

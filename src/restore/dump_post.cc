@@ -87,7 +87,7 @@ void run_post_statements(const std::vector<PostStatement>& statements,
   run_workers(useful, outer, [&](const std::stop_token& stop) {
     Connection connection = Connection::open(settings, stop);
     catalog::prepare_for_loading(connection);
-    catalog::prepare_for_indexing(connection);
+    catalog::prepare_for_indexing(connection, index_memory_mb(settings, jobs));
     catalog::read_as(connection, how.encoding);
     if (!how.role.empty()) catalog::become(connection, how.role);
     if (!how.search_path.empty()) connection.query(how.search_path);
@@ -96,7 +96,7 @@ void run_post_statements(const std::vector<PostStatement>& statements,
         connection.query(statement->text);
       } catch (Error& error) {
         schedule.finish(statement);
-        error.with_context("line " + std::to_string(statement->line));
+        if (statement->line > 0) error.with_context("line " + std::to_string(statement->line));
         throw;
       }
       schedule.finish(statement);

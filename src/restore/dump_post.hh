@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Indexes, keys and foreign keys of a dump, made side by side as far as their locks allow. Private to
+// Indexes, keys and foreign keys, made side by side as far as their locks allow. Private to
 // restore/.
 #pragma once
 
@@ -15,7 +15,7 @@ namespace tmb::restore {
 
 struct PostStatement {
   std::string text;
-  std::uint64_t line = 0;
+  std::uint64_t line = 0;         // of the dump that it stands in; 0: none
   std::vector<sql::Name> alone;   // tables that nothing else may work on meanwhile
   std::vector<sql::Name> shared;  // tables that others may index meanwhile
 };

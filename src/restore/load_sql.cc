@@ -38,7 +38,7 @@ class Loader final : public sql::Visitor {
         main_(Connection::open(settings_, session.stop)) {
     catalog::prepare_for_loading(main_);
     catalog::prepare_for_definitions(main_);
-    catalog::prepare_for_indexing(main_);
+    catalog::prepare_for_indexing(main_, index_memory_mb(settings_, jobs_));
     const catalog::Rights rights = catalog::read_rights(session.admin);
     superuser_ = rights.superuser;
     if (rights.role != roles_.owner()) how_.role = roles_.owner();

@@ -2,11 +2,10 @@
 #include "restore/post_data.hh"
 
 #include <algorithm>
-#include <atomic>
 #include <map>
 #include <regex>
 
-#include "catalog/staging.hh"
+#include "restore/dump_post.hh"
 #include "restore/workers.hh"
 
 namespace tmb::restore {
@@ -21,7 +20,7 @@ struct IndexTask {
 };
 
 struct Plan {
-  std::vector<IndexTask> indexes;    // in any order, side by side
+  std::vector<IndexTask> indexes;    // the largest tables first, side by side
   std::vector<std::string> adopt;    // then these, one after another: unique indexes become primary keys
   std::vector<ArchiveEntry> others;  // then these, by pg_restore
 };
@@ -84,7 +83,9 @@ Plan make_plan(const SchemaArchive& archive, const repository::Manifest& manifes
       continue;
     }
     const std::string& sql = statements[next++];
-    if (entry.type == "INDEX") {
+    if (std::count(sql.begin(), sql.end(), ';') > 1) {
+      plan.others.push_back(entry);  // it says more of the index, such as CLUSTER ON
+    } else if (entry.type == "INDEX") {
       plan.indexes.push_back({sql, rows_of(sql, tables)});
     } else if (!plan_primary_key(sql, tables, plan)) {
       plan.others.push_back(entry);
@@ -98,22 +99,18 @@ Plan make_plan(const SchemaArchive& archive, const repository::Manifest& manifes
 }  // namespace
 
 void restore_post_data(const Session& s, const SchemaArchive& archive, const repository::Manifest& manifest,
-                       const postgres::ConnectionSettings& database, const IndexBuild& build) {
+                       const postgres::ConnectionSettings& database, unsigned jobs) {
   Connection connection = Connection::open(database, s.stop);
   const Plan plan = make_plan(archive, manifest, connection.server_version(), s.stop);
-  std::atomic<std::size_t> next{0};
-  const auto useful = static_cast<unsigned>(std::clamp<std::size_t>(plan.indexes.size(), 1, build.jobs));
-  run_workers(useful, s.stop, [&](const std::stop_token& stop) {
-    Connection worker = Connection::open(database, stop);
-    catalog::prepare_for_indexing(worker, build.memory_mb);
-    for (std::size_t i = next++; i < plan.indexes.size(); i = next++) worker.execute(plan.indexes[i].sql);
-  });
+  std::vector<PostStatement> indexes;
+  for (const IndexTask& task : plan.indexes) indexes.push_back({task.sql, 0, {}, {}});
+  run_post_statements(indexes, database, jobs, {}, s.stop);
   for (const std::string& sql : plan.adopt) connection.execute(sql);
   if (plan.others.empty()) return;
   const std::string options =
       "-c synchronous_commit=off -c max_parallel_maintenance_workers=0 -c maintenance_work_mem=" +
-      std::to_string(build.memory_mb) + "MB";
-  archive.restore(Section::post_data, database, build.jobs, options, s.stop, plan.others);
+      std::to_string(index_memory_mb(database, jobs)) + "MB";
+  archive.restore(Section::post_data, database, jobs, options, s.stop, plan.others);
 }
 
 }  // namespace tmb::restore

@@ -3,14 +3,12 @@
 
 #include <algorithm>
 #include <atomic>
-#include <fstream>
-#include <map>
-#include <optional>
 
 #include "base/error.hh"
 #include "catalog/staging.hh"
 #include "restore/marker.hh"
 #include "restore/post_data.hh"
+#include "restore/row_copy.hh"
 #include "restore/schema.hh"
 #include "restore/workers.hh"
 
@@ -44,20 +42,22 @@ std::vector<Task> tasks_of(const Manifest& manifest) {
   return out;
 }
 
-// What one worker loads with. Rows go in binary where every column's type has a form that is known.
+// What one worker loads with.
 class Loader {
  public:
   Loader(Connection& connection, const repository::BackupSource& source)
-      : connection_(connection), source_(source) {}
+      : source_(source), copy_(connection) {}
 
   // Throws damaged when the database stores another number of rows than the chunk has.
   void load(const Task& task) {
     const repository::TableData& table = *task.table;
     try {
+      if (table_ != &table) copy_.choose(table.schema, table.name, table.columns);
+      table_ = &table;
       std::uint64_t stored = 0;
       for (const repository::ObjectRef& ref : task.chunk->objects) {
         source_.read(repository::ObjectType::rows, ref, workspace_, text_);
-        stored += copy(table);
+        stored += send();
       }
       if (stored != task.chunk->rows) {
         throw Error(ExitCode::damaged, "the database stored " + std::to_string(stored) +
@@ -70,51 +70,25 @@ class Loader {
   }
 
  private:
-  const postgres::BinaryRows* binary_form(const repository::TableData& table) {
-    const auto [found, added] = forms_.try_emplace(&table);
-    if (added) {
-      auto wires = catalog::read_wires(connection_, table.schema, table.name, table.columns);
-      if (!wires.empty()) found->second.emplace(std::move(wires));
-    }
-    return found->second ? &*found->second : nullptr;
-  }
-
   // Whole rows of about this many bytes are one COPY: the binary form needs as much memory again.
   static constexpr std::size_t slice = std::size_t{2} << 20U;
 
-  std::uint64_t copy(const repository::TableData& table) {
+  std::uint64_t send() {
     std::uint64_t stored = 0;
     for (std::string_view rest = text_; !rest.empty();) {
       std::size_t end = rest.size() <= slice ? rest.size() : rest.rfind('\n', slice - 1) + 1;
       if (end == 0) end = std::min(rest.find('\n', slice), rest.size() - 1) + 1;
-      stored += copy_rows(table, rest.substr(0, end));
+      stored += copy_.send(rest.substr(0, end));
       rest.remove_prefix(end);
     }
     return stored;
   }
 
-  std::uint64_t copy_rows(const repository::TableData& table, std::string_view rows) {
-    const postgres::BinaryRows* const form = binary_form(table);
-    const bool binary = form != nullptr && form->convert(rows, binary_);
-    connection_.begin_copy_in(
-        catalog::copy_in_statement(connection_, table.schema, table.name, table.columns,
-                                   binary ? catalog::CopyFormat::binary : catalog::CopyFormat::text));
-    if (binary) {
-      connection_.send_copy_data(postgres::BinaryRows::header);
-      connection_.send_copy_data(binary_);
-      connection_.send_copy_data(postgres::BinaryRows::trailer);
-    } else {
-      connection_.send_copy_data(rows);
-    }
-    return connection_.finish_copy_in();
-  }
-
-  Connection& connection_;
   const repository::BackupSource& source_;
+  RowCopy copy_;
+  const repository::TableData* table_ = nullptr;
   repository::Workspace workspace_;
   std::string text_;
-  std::string binary_;
-  std::map<const repository::TableData*, std::optional<postgres::BinaryRows>> forms_;
 };
 
 void load_rows(Session& s, const repository::BackupSource& source, const StagingDatabase& staging,
@@ -136,28 +110,11 @@ void load_rows(Session& s, const repository::BackupSource& source, const Staging
   s.reporter.end_phase(report::counted(rows, "row", "rows"));
 }
 
-// A share of what memory the machine has left, when the server is on it: sorting in memory is what makes
-// indexes fast.
-std::uint64_t index_memory_mb(const postgres::ConnectionSettings& settings, unsigned jobs) {
-  constexpr std::uint64_t least = 64;
-  constexpr std::uint64_t most = 1024;
-  constexpr std::uint64_t unknown = 256;
-  if (!settings.host.empty() && settings.host.front() != '/') return unknown;
-  std::ifstream file("/proc/meminfo");
-  std::string name;
-  std::uint64_t kilobytes = 0;
-  std::string unit;
-  while (file >> name >> kilobytes && std::getline(file, unit)) {
-    if (name == "MemAvailable:") return std::clamp(kilobytes / 1024 / 4 / jobs, least, most);
-  }
-  return unknown;
-}
-
 void finish_schema(Session& s, const SchemaArchive& archive, const Manifest& manifest, const Target& t,
                    const StagingDatabase& staging, unsigned jobs) {
   s.reporter.begin_phase("indexing", staging.name(), 0, report::Unit::items);
   if (t.tool_connects) {
-    restore_post_data(s, archive, manifest, staging.settings(), {jobs, index_memory_mb(s.settings(), jobs)});
+    restore_post_data(s, archive, manifest, staging.settings(), jobs);
   } else {
     Connection connection = Connection::open(staging.settings(), s.stop);
     connection.execute(

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <fstream>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -36,6 +37,21 @@ void run_workers(unsigned count, const std::stop_token& stop,
     }
   }
   if (first) std::rethrow_exception(first);
+}
+
+std::uint64_t index_memory_mb(const postgres::ConnectionSettings& settings, unsigned jobs) {
+  constexpr std::uint64_t least = 64;
+  constexpr std::uint64_t most = 1024;
+  constexpr std::uint64_t unknown = 256;
+  if (!settings.host.empty() && settings.host.front() != '/') return unknown;
+  std::ifstream file("/proc/meminfo");
+  std::string name;
+  std::uint64_t kilobytes = 0;
+  std::string unit;
+  while (file >> name >> kilobytes && std::getline(file, unit)) {
+    if (name == "MemAvailable:") return std::clamp(kilobytes / 1024 / 4 / jobs, least, most);
+  }
+  return unknown;
 }
 
 }  // namespace tmb::restore

@@ -6,6 +6,7 @@
 #include "base/error.hh"
 #include "base/file.hh"
 #include "postgres/tools.hh"
+#include "repository/dump_stream.hh"
 #include "transfer/export.hh"
 #include "transfer/ordered.hh"
 #include "transfer/sql_text.hh"
@@ -110,32 +111,6 @@ void make_text(const repository::BackupSource& source, const Piece& piece, repos
   }
 }
 
-// The pieces of an archive as one stream.
-class ArchiveSource final : public base::ByteSource {
- public:
-  explicit ArchiveSource(const repository::BackupSource& source) : source_(source) {}
-
-  std::size_t read(std::span<char> out) override {
-    while (at_ == piece_.size()) {
-      const auto& dump = source_.manifest().dump;
-      if (next_ == dump.size()) return 0;
-      source_.read(ObjectType::schema, dump[next_++], workspace_, piece_);
-      at_ = 0;
-    }
-    const std::size_t count = std::min(out.size(), piece_.size() - at_);
-    std::copy_n(piece_.begin() + static_cast<std::ptrdiff_t>(at_), count, out.begin());
-    at_ += count;
-    return count;
-  }
-
- private:
-  const repository::BackupSource& source_;
-  repository::Workspace workspace_;
-  std::string piece_;
-  std::size_t at_ = 0;
-  std::size_t next_ = 0;
-};
-
 // A snapshot of the pg_dump engine: pg_restore turns its archive into SQL.
 ExportOutcome export_archive(const ExportOptions& options, const repository::BackupSource& source,
                              report::Reporter& reporter, const std::stop_token& stop) {
@@ -147,13 +122,13 @@ ExportOutcome export_archive(const ExportOptions& options, const repository::Bac
   child_options.environment = {"LC_ALL=C", "PATH=/usr/bin:/bin"};
   child_options.stop = stop;
   reporter.begin_phase("writing", output.name(), 0, report::Unit::bytes);
-  ArchiveSource archive(source);
+  repository::DumpStream archive(source);
   base::ChildStream child(child_options, archive);
   std::string text(std::size_t{256} << 10U, '\0');
   while (const std::size_t got = child.read(text)) packed.write(std::string_view(text).substr(0, got));
   if (child.exit_code() != 0) {
     throw base::Error(base::ExitCode::damaged, "pg_restore does not read the archive to its end: " +
-                                                   base::printable(child.errors().substr(0, 500)));
+                                                   postgres::first_error(child.errors()));
   }
   packed.flush();
   output.commit();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "keys/command.hh"
+#include "keys/commands.hh"
 #include "keys/new_secret.hh"
 #include "keys/slots.hh"
 #include "open_repository.hh"

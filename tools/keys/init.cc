@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "base/error.hh"
-#include "keys/command.hh"
+#include "keys/commands.hh"
 #include "keys/new_secret.hh"
 #include "keys/slots.hh"
 

@@ -6,7 +6,7 @@
 #include <array>
 
 #include "base/error.hh"
-#include "keys/command.hh"
+#include "keys/commands.hh"
 #include "keys/slots.hh"
 #include "open_repository.hh"
 #include "repository/key_text.hh"

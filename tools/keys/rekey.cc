@@ -3,7 +3,7 @@
 #include "repository/rekey.hh"
 
 #include "base/error.hh"
-#include "keys/command.hh"
+#include "keys/commands.hh"
 #include "keys/new_secret.hh"
 #include "keys/slots.hh"
 #include "open_repository.hh"

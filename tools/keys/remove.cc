@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "base/error.hh"
-#include "keys/command.hh"
+#include "keys/commands.hh"
 #include "keys/slots.hh"
 #include "open_repository.hh"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "snapshots/diff.hh"
+#include "snapshots/commands.hh"
 
 #include <filesystem>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "snapshots/forget.hh"
+#include "snapshots/commands.hh"
 
 #include "base/error.hh"
 #include "open_repository.hh"

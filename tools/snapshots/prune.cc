@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "snapshots/prune.hh"
+#include "snapshots/commands.hh"
 
 #include "open_repository.hh"
 #include "record_run.hh"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "snapshots/show.hh"
+#include "snapshots/commands.hh"
 
 #include <algorithm>
 

@@ -63,7 +63,7 @@ FileInput::FileInput(archive::InputFile file, FileOptions options)
 std::string FileInput::title() const { return "the file " + printable(file_.path().string()); }
 std::string FileInput::mark() const { return printable(file_.path().filename().string()); }
 
-void FileInput::read_everything(unsigned, report::Reporter& reporter, const std::stop_token& stop) {
+void FileInput::read_everything(Proof, unsigned, report::Reporter& reporter, const std::stop_token& stop) {
   if (file_.content() == Content::tracearr) read_tracearr(file_.metadata());
   if (file_.content() != Content::plain_sql) tools_ = newest_tools(options_.pg_bin_dir);
   if (file_.has_carriage_returns()) {

@@ -8,8 +8,9 @@
 
 namespace tmb::restore {
 
-void SnapshotInput::read_everything(unsigned jobs, report::Reporter& reporter, const std::stop_token& stop) {
-  restore::read_everything(source_, jobs, reporter, stop);
+void SnapshotInput::read_everything(Proof proof, unsigned jobs, report::Reporter& reporter,
+                                    const std::stop_token& stop) {
+  restore::read_everything(source_, proof, jobs, reporter, stop);
   if (manifest().by_pg_dump()) read_dump_through(source_, reporter, stop);
 }
 

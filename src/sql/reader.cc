@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/error.hh"
+#include "base/newlines.hh"
 
 namespace tmb::sql {
 
@@ -288,7 +289,7 @@ End Reader::read_rows(Handler& handler) {
     }
     if (length > 0) {
       const std::string_view part = text.substr(0, length);
-      line_ += static_cast<std::uint64_t>(std::count(part.begin(), part.end(), '\n'));
+      line_ += base::count_newlines(part);
       at_line_start = part.back() == '\n';
       handler.rows(part);
       start_ += length;

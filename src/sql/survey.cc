@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "base/error.hh"
+#include "base/newlines.hh"
 
 namespace tmb::sql {
 
@@ -103,7 +104,7 @@ void Survey::take_effect(const Verdict& v, std::uint64_t line) {
 
 void Survey::rows(std::string_view bytes) {
   if (table_ != nullptr) {
-    table_->rows += static_cast<std::uint64_t>(std::count(bytes.begin(), bytes.end(), '\n'));
+    table_->rows += base::count_newlines(bytes);
     table_->bytes += bytes.size();
   }
   if (watch_ != nullptr) watch_rows(bytes);

@@ -55,6 +55,12 @@ class Module(unittest.TestCase):
     def test_every_fact_of_the_module_holds(self):
         self.assertEqual(evaluate(TESTS / "module_test.nix"), [])
 
+    def test_every_option_is_documented_and_does_something_and_no_secret_may_be_in_the_store(self):
+        found = evaluate(TESTS / "options_test.nix")
+        self.assertGreater(found.pop("count"), 60)
+        self.assertGreaterEqual(found.pop("files"), 10)
+        self.assertEqual(found, {"undocumented": [], "dead": [], "open": []})
+
     def test_a_mistake_in_the_module_is_noticed(self):
         with tempfile.TemporaryDirectory() as folder:
             for part in ("nix", "systemd"):

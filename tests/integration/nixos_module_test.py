@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """The NixOS module, evaluated with nixpkgs' lib alone: the facts are in tests/nixos/module_test.nix. The lib is found in
-$NIXPKGS_LIB (the folder with default.nix) or as <nixpkgs/lib> on NIX_PATH; without it, or without nix, that is said."""
+$NIXPKGS_LIB (the folder with default.nix) or as <nixpkgs/lib> on NIX_PATH; without it, or without nix, that is said. What
+the module renders is kept in tests/nixos/golden, for the tests in a real systemd, which need neither."""
 import json
 import os
 import pathlib
@@ -70,11 +71,19 @@ class Module(unittest.TestCase):
             self.assertEqual(evaluate(TESTS / "module_test.nix", "--arg", "module", str(module)),
                              ["a rebuild leaves a running backup alone"])
 
-    def test_what_it_makes_of_the_defaults_is_what_systemd_and_our_programs_read(self):
-        files = evaluate(TESTS / "render.nix")
-        self.assertIn("OnCalendar=daily", files["teslamate-backup.timer.d/nixos.conf"])
-        self.assertIn("DATABASE_USER=teslamate-backup", files["teslamate-backup.service.d/nixos.conf"])
-        self.assertIn('host = "/run/postgresql"', files["config.toml"])
+    def test_what_it_makes_of_some_homes_is_what_a_real_systemd_tries(self):
+        """tests/system/fresh runs the files of golden/; TM_UPDATE_GOLDEN=1 writes them."""
+        golden = TESTS / "golden"
+        made = {f"{home}/{name}": text for home, files in evaluate(TESTS / "golden.nix").items()
+                for name, text in files.items()}
+        if os.environ.get("TM_UPDATE_GOLDEN") == "1":
+            shutil.rmtree(golden, ignore_errors=True)
+            for name, text in made.items():
+                (golden / name).parent.mkdir(parents=True, exist_ok=True)
+                (golden / name).write_text(text)
+        kept = {str(f.relative_to(golden)): f.read_text() for f in golden.rglob("*") if f.is_file()}
+        self.maxDiff = None
+        self.assertEqual(made, kept)
 
     def test_the_stories_of_the_virtual_machines_are_python_and_their_settings_stand(self):
         machines = evaluate(TESTS / "machines_test.nix")

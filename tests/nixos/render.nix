@@ -4,13 +4,11 @@
 # comes as a whole file. See lib/systemd-lib.nix of nixpkgs for how NixOS writes them.
 {
   lib,
-  settings ? {
-    services.postgresql.enable = true;
-    services.teslamate-backup.enable = true;
-  },
+  settings,
+  module ? ../../nix/module.nix,
 }:
 let
-  inherit (import ./evaluate.nix { inherit lib; }) evaluate;
+  inherit (import ./evaluate.nix { inherit lib module; }) evaluate;
   inherit
     (evaluate [
       settings
@@ -41,7 +39,10 @@ let
     u:
     unit u
     + section "Service" (
-      u.serviceConfig // lib.optionalAttrs (u.environment != { }) { Environment = lib.mapAttrsToList (n: v: "${n}=${v}") u.environment; }
+      u.serviceConfig
+      // lib.optionalAttrs (u.environment != { }) { Environment = lib.mapAttrsToList (n: v: "${n}=${v}") u.environment; }
+      # For NixOS' switch-to-configuration; systemd ignores what begins with X-.
+      // lib.optionalAttrs (!(u.restartIfChanged or true)) { X-RestartIfChanged = "false"; }
     );
   timer = u: unit u + section "Timer" u.timerConfig;
   ours = lib.filterAttrs (name: u: lib.hasPrefix "teslamate-" name && (u.enable or true));

@@ -6,6 +6,7 @@ the module renders is kept in tests/nixos/golden, for the tests in a real system
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -84,6 +85,40 @@ class Module(unittest.TestCase):
         kept = {str(f.relative_to(golden)): f.read_text() for f in golden.rglob("*") if f.is_file()}
         self.maxDiff = None
         self.assertEqual(made, kept)
+
+    def test_the_flake_has_one_input_and_all_outputs(self):
+        flake = evaluate(TESTS / "flake_test.nix")
+        self.assertEqual(flake["inputs"], ["nixpkgs"])
+        self.assertEqual(flake["outputs"], ["checks", "devShells", "formatter", "nixosModules", "overlays", "packages"])
+        self.assertEqual(flake["systems"], ["aarch64-linux", "x86_64-linux"])
+        self.assertLessEqual({"module", "options", "package", "restore", "rebuild"}, set(flake["checks"]))
+        version = re.search(r"project\([^)]*VERSION ([0-9.]+)", (ROOT / "CMakeLists.txt").read_text(), re.S).group(1)
+        inputs = flake["package"].pop("inputs")
+        self.assertEqual(flake["package"], {"pname": "teslamate-backup", "version": version,
+                                            "mainProgram": "teslamate-backup", "priority": 4})
+        self.assertLessEqual({"libpq", "openssl", "cmake"}, set(inputs))
+        self.assertEqual((flake["overlay"], flake["packageOfModule"], flake["enabled"]),
+                         ("teslamate-backup", "teslamate-backup", True))
+        # Every command that ./dev asks for where there is no apt is in the shell, or in what builds the package.
+        provided = {"c++", "clang++", "clang-format", "clang-tidy", "pkg-config", *flake["shell"], *inputs}
+        commands = re.search(r"declare -A commands=\((.*?)\n\)", (ROOT / "dev").read_text(), re.S).group(1)
+        asked = {c for line in re.findall(r'="([^"]*)"', commands) for c in line.split()}
+        self.assertEqual(asked - provided, set())
+
+    def test_what_readme_shows_for_nixos_is_enough(self):
+        shown = re.search(r"```nix\n(.*?)```", (ROOT / "README.md").read_text(), re.S).group(1)
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder) / "configuration.nix"
+            file.write_text(f"""{{ lib }}:
+              let
+                inputs.teslamate-backup.nixosModules.default = {ROOT}/nix/module.nix;
+                readme = {{ {shown} }};
+                inherit (import {TESTS}/evaluate.nix {{ inherit lib; }}) evaluate;
+                config = (evaluate [ readme {{ services.postgresql.enable = true; }} ]).config;
+              in
+              {{ failed = lib.filter (a: !a.assertion) config.assertions; timers = lib.attrNames config.systemd.timers; }}""")
+            made = evaluate(file)
+        self.assertEqual(made, {"failed": [], "timers": ["teslamate-backup", "teslamate-drill", "teslamate-verify"]})
 
     def test_the_stories_of_the_virtual_machines_are_python_and_their_settings_stand(self):
         machines = evaluate(TESTS / "machines_test.nix")

@@ -62,7 +62,14 @@ def journal(*arguments):
 
 
 def wait_for_pruning():
-    """It follows every backup and has the repository for itself for a moment."""
+    """It follows every backup that was good, a moment later, and has the repository for itself for a moment."""
+    def when(unit, name):
+        return int(shown(unit, name) or 0)
+    ended = when("teslamate-backup.service", "InactiveEnterTimestampMonotonic")
+    until = time.monotonic() + 2
+    while (shown("teslamate-backup.service", "Result") == "success" and time.monotonic() < until
+           and when("teslamate-prune.service", "InactiveExitTimestampMonotonic") < ended):
+        time.sleep(0.05)
     wait_until(lambda: shown("teslamate-prune.service", "ActiveState") != "activating", "the end of the pruning")
 
 
@@ -125,6 +132,17 @@ def exposure(service):
 
 
 @contextlib.contextmanager
+def without_server():
+    """Debian's postgresql.service is a name for all clusters, whose units it does not wait for."""
+    systemctl("stop", "postgresql.service", "postgresql@*.service")
+    try:
+        yield
+    finally:
+        systemctl("start", "postgresql.service")
+        wait_until(lambda: run("psql", "-XAtqc", "SELECT 1", user="postgres", check=False).returncode == 0, "the server")
+
+
+@contextlib.contextmanager
 def backup_that_waits():
     """A run of the unit that stands at a lock; it goes on at the end."""
     wait_for_pruning()
@@ -143,3 +161,27 @@ def backup_that_waits():
         holder.wait()
         psql("postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND"
              " pid <> pg_backend_pid()")
+
+
+@contextlib.contextmanager
+def backup_that_takes_its_time():
+    """A run of the unit that is held up by a hook, for as long as it takes; it goes on at the end."""
+    wait_for_pruning()
+    kept, hold = CONFIG.read_text(), STATE / "hold"
+    hook = f"""[hooks]\nbefore_backup = ["/bin/sh", "-c", "while [ -e {hold} ]; do sleep 0.1; done"]\n"""
+    CONFIG.write_text(kept.replace("[hooks]\n", hook) if "[hooks]" in kept else f"{kept}\n{hook}")
+    hold.touch()
+    try:
+        systemctl("start", "--no-block", "backup.service")
+        wait_until(lambda: "sleep" in run("systemctl", "status", "backup.service", check=False).stdout, "its waiting")
+        yield
+    finally:
+        CONFIG.write_text(kept)
+        hold.unlink()
+    wait_until(lambda: shown("teslamate-backup.service", "ActiveState") != "activating", "its end")
+
+
+def in_readme(after):
+    """The commands that README shows in the first block after these words."""
+    text = pathlib.Path("/repo/README.md").read_text().split(after, 1)[1]
+    return text.split("```\n", 2)[1].splitlines()

@@ -8,6 +8,7 @@ import re
 import subprocess
 import unittest
 
+from shape import missing_lines, sessions
 from stage import *
 
 TREE = pathlib.Path("/repo")
@@ -45,26 +46,11 @@ def blocks(text):
     return [b.split(".Ed\n", 1)[0] for b in re.split(r"^\.Bd -literal.*\n", text, flags=re.M)[1:]]
 
 
-def split_session(lines, prompt):
-    """[(command, [output…])…] of a block whose commands have a prompt; a backslash continues one."""
-    found, continued = [], False
-    for line in lines:
-        if continued:
-            found[-1][0] += " " + line.strip().removesuffix("\\").strip()
-        elif line.startswith(prompt):
-            found.append([line.removeprefix(prompt).strip().removesuffix("\\").strip(), []])
-        elif found:
-            found[-1][1].append(line)
-            continue
-        continued = bool(found) and line.endswith("\\")
-    return [(command, [o for o in output if o.strip()]) for command, output in found]
-
-
 def in_page(path):
     text = path.read_text()
     found = []
     for block in blocks(text):
-        found += split_session([plain(line) for line in block.splitlines()], "# ")
+        found += sessions([plain(line) for line in block.splitlines()], "# ")
     found += [(plain(line.removeprefix(".Dl ").strip()).removeprefix("# "), []) for line in text.splitlines()
               if line.startswith(".Dl ") and plain(line[4:]).strip().removeprefix("# ").startswith(OURS)]
     for line in re.findall(r"^\.(?:Pq )?Ql (.*)$", text, re.M):
@@ -85,31 +71,6 @@ def in_readme():
             found += [(re.sub(r"\s+#.*", "", line), []) for line in lines if line.startswith(OURS)]
     found += [(span, []) for span in re.findall(r"(?<!`)`([^`\n]+)`(?!`)", text) if span.startswith(OURS) and " " in span]
     return found
-
-
-def shape(line):
-    """What is the same on every machine: ids, times, sizes and other numbers become words."""
-    for pattern, word in ((r"\d{8}T\d{6}Z-[0-9a-f]{4}", "ID"), (r"teslamate_before_\w+", "KEPT"), (r"teslamate_staging_[0-9a-f]+", "STAGING"),
-                          (r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?Z?)?", "TIME"), (r"\(Debian [^)]*\)", "(BUILD)"),
-                          (r"\d+ days?,? \d\d:\d\d|\d+ (second|minute|hour|day)s?", "AGE"),
-                          (r"\d+([ .,]\d+)* (B|kB|MB|GB)\b", "SIZE"), (r"\d+([ .,]\d+)*", "N"), (r"\s+", " ")):
-        line = re.sub(pattern, word, line)
-    return line.strip()
-
-
-def shown_in(wanted, said):
-    """The lines of `wanted` that did not come in this order. `...` stands for any number of lines, and a line that a
-    page has no room for may go on in the next one."""
-    lines, missing = [shape(line) for line in said.splitlines()], []
-    at, n = 0, 0
-    while n < len(wanted):
-        length = next((k for k in (1, 2, 3) if shape(" ".join(wanted[n:n + k])) in lines[at:]), 0)
-        if length:
-            at = lines.index(shape(" ".join(wanted[n:n + length])), at) + 1
-        elif wanted[n].strip() != "...":
-            missing.append(f"{wanted[n]!r} as {shape(wanted[n])!r}")
-        n += max(1, length)
-    return missing
 
 
 class Examples(unittest.TestCase):
@@ -175,7 +136,7 @@ class Examples(unittest.TestCase):
         told = re.findall(r"error\[(\d+)\]", "\n".join(wanted))
         codes = {int(c) for c in told} or {0, 3}
         self.assertIn(done.returncode, codes, f"{real}\n{done.stdout}")
-        self.assertEqual(shown_in(wanted, done.stdout), [], f"{real}\n{done.stdout}")
+        self.assertEqual(missing_lines(wanted, done.stdout), [], f"{real}\n{done.stdout}")
 
     def test_every_command_that_is_shown_does_what_is_shown(self):
         count = 0
@@ -197,10 +158,10 @@ class Examples(unittest.TestCase):
         self.assertEqual(set(ELSEWHERE) - shown, set())
 
     def test_a_false_example_is_noticed(self):
-        self.assertEqual(shown_in(["a 1 s", "...", "b 2.5 MB"], "a 7 s\nx\nb 840.1 kB\n"), [])
-        self.assertEqual(shown_in(["kept as", "x until"], "kept as x until\n"), [])
-        self.assertEqual(len(shown_in(["b 2 MB", "a 1"], "a 1\nb 2 MB\n")), 1)
-        self.assertEqual(len(shown_in(["nothing was changed"], "something was changed")), 1)
+        self.assertEqual(missing_lines(["a 1 s", "...", "b 2.5 MB"], "a 7 s\nx\nb 840.1 kB\n"), [])
+        self.assertEqual(missing_lines(["kept as", "x until"], "kept as x until\n"), [])
+        self.assertEqual(len(missing_lines(["b 2 MB", "a 1"], "a 1\nb 2 MB\n")), 1)
+        self.assertEqual(len(missing_lines(["nothing was changed"], "something was changed")), 1)
 
 
 if __name__ == "__main__":

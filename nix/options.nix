@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-# What services.teslamate-backup takes. Defaults come from TeslaMate's own module where that is there.
+# What services.teslamate-backup takes. Defaults come from TeslaMate's own module where that is there. No option promises
+# what the programs do not do: the level of compression is theirs, sleep is held off during every restore, pruning follows
+# every good backup, and point-in-time recovery is left to services.pgbackrest.
 {
   config,
   options,

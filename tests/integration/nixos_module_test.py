@@ -3,6 +3,7 @@
 """The NixOS module, evaluated with nixpkgs' lib alone: the facts are in tests/nixos/module_test.nix. The lib is found in
 $NIXPKGS_LIB (the folder with default.nix) or as <nixpkgs/lib> on NIX_PATH; without it, or without nix, that is said. What
 the module renders is kept in tests/nixos/golden, for the tests in a real systemd, which need neither."""
+import hashlib
 import json
 import os
 import pathlib
@@ -47,6 +48,13 @@ def setUpModule():
         raise unittest.SkipTest("nix-instantiate is not installed")
 
 
+def golden_sources():
+    """What golden/ was made from, as one number: units_test.py compares it also where nix is not."""
+    files = sorted([*(ROOT / "nix").glob("*.nix"), *(TESTS / f"{name}.nix" for name in ("homes", "render", "stub")),
+                    ROOT / "systemd/hardening.conf"])
+    return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()
+
+
 class Module(unittest.TestCase):
     def test_every_nix_file_can_be_parsed(self):
         files = [ROOT / "flake.nix", *(ROOT / "nix").rglob("*.nix"), *TESTS.rglob("*.nix")]
@@ -82,7 +90,9 @@ class Module(unittest.TestCase):
             for name, text in made.items():
                 (golden / name).parent.mkdir(parents=True, exist_ok=True)
                 (golden / name).write_text(text)
-        kept = {str(f.relative_to(golden)): f.read_text() for f in golden.rglob("*") if f.is_file()}
+            (golden / "made-from").write_text(golden_sources() + "\n")
+        kept = {str(f.relative_to(golden)): f.read_text() for f in golden.rglob("*")
+                if f.is_file() and f.name != "made-from"}
         self.maxDiff = None
         self.assertEqual(made, kept)
 

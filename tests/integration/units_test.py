@@ -10,6 +10,8 @@ import subprocess
 import tempfile
 import unittest
 
+from nixos_module_test import golden_sources
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCHEDULED = ("teslamate-backup", "teslamate-verify", "teslamate-drill", "teslamate-prune")
 
@@ -87,6 +89,12 @@ class Units(unittest.TestCase):
     def test_no_secret_is_in_a_unit(self):
         for file in [*units.iterdir(), *(ROOT / "systemd/examples").iterdir()]:
             self.assertIsNone(re.search(r"(?im)^[^#]*(SetCredential|PGPASSWORD|DATABASE_PASS)\w*=", file.read_text()), file.name)
+
+
+class Rendered(unittest.TestCase):
+    def test_the_units_of_the_nixos_module_that_systemd_tries_are_of_this_module(self):
+        made_from = (ROOT / "tests/nixos/golden/made-from").read_text().strip()
+        self.assertEqual(made_from, golden_sources(), "TM_UPDATE_GOLDEN=1 NIXPKGS_LIB=… nixos_module_test.py writes tests/nixos/golden anew")
 
 
 class PolkitRule(unittest.TestCase):

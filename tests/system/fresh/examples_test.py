@@ -108,6 +108,9 @@ class Examples(unittest.TestCase):
             run("teslamate-restore", "latest", "--yes")
         if "teslamate-undo" in command:
             run("teslamate-delete-drive", "--yes", self.one("id", "drives"))
+        if "delete-car" in command:  # what is open has to be closed first
+            psql("teslamate", "UPDATE drives SET end_date = start_date WHERE end_date IS NULL",
+                 "UPDATE charging_processes SET end_date = start_date WHERE end_date IS NULL")
         if "another" in command or "look" in command:
             psql("postgres", "DROP DATABASE IF EXISTS another", "DROP DATABASE IF EXISTS look")
         if command.startswith("teslamate-restore /tmp/one.tmb") or "/tmp/teslamate.tmb" in command:

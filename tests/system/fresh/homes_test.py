@@ -255,6 +255,36 @@ class OnNixOs(Home):
         self.assertEqual(positions(), rows)
 
 
+class NewMachine(Home):
+    def test_a_repository_that_was_copied_here_brings_everything_back(self):
+        """As README says for a machine without a database: the role, the copied folder, the second line."""
+        usb = pathlib.Path("/srv/usb")
+        start_backup()
+        wait_for_pruning()
+        run("cp", "-a", REPOSITORY, usb)
+        run("chown", "-R", "12345:12345", usb)  # the account has another number there
+        shutil.rmtree(STATE)
+        systemctl("stop", "teslamate.service")
+        psql("postgres", "DROP DATABASE teslamate", "DROP OWNED BY \"teslamate-backup\"", "DROP ROLE \"teslamate-backup\"")
+        owned = psql("postgres", "SELECT datname FROM pg_database WHERE datdba = 'teslamate'::regrole").split()
+        psql("postgres", *[f'DROP DATABASE "{name}"' for name in owned], "DROP ROLE teslamate")
+
+        psql("postgres", re.search(r"`(CREATE ROLE teslamate [^`]*)`", pathlib.Path("/repo/README.md").read_text()).group(1))
+        run("cp", "-a", f"{usb}/.", self.made(REPOSITORY))
+        done = run("teslamate-restore", "latest", "--yes", check=False)
+        self.assertIn(done.returncode, (0, 3), done.stdout + done.stderr)
+        self.assertEqual(positions(), rows)
+        # And the timer goes on in what was copied.
+        before = len(list((REPOSITORY / "snapshots").glob("*.json")))
+        start_backup()
+        self.assertEqual(len(snapshots()), before + 1)
+        psql("postgres", f"ALTER ROLE teslamate PASSWORD '{PASSWORD}'")
+
+    def made(self, folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+
 def example(title):
     """The settings that the manual shows below this title."""
     part = MANUAL.read_text().split(f".Ss {title}\n", 1)[1]

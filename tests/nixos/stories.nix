@@ -15,6 +15,9 @@
       with subtest("the role may read and nothing else"):
           machine.fail("sudo -u teslamate-backup psql -d teslamate -c 'DELETE FROM positions'")
       machine.succeed("systemctl start teslamate-verify.service")
+      with subtest("a rehearsal leaves nothing behind"):
+          machine.succeed("systemctl start teslamate-drill.service")
+          machine.fail("find /var/cache/teslamate-backup -mindepth 1 -type d | grep .")
     '';
   };
 

@@ -145,6 +145,7 @@ class Home(unittest.TestCase):
 
     def assert_a_disaster_is_undone(self, unit):
         """Root restores the newest backup; `unit` was stopped for it and is well again."""
+        wait_for_pruning()
         psql("teslamate", "DROP SCHEMA public CASCADE")
         before = shown(unit, "InvocationID")
         done = run("teslamate-restore", "latest", "--yes", check=False)

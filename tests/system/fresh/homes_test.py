@@ -281,6 +281,20 @@ class NewMachine(Home):
         self.assertEqual(len(snapshots()), before + 1)
         psql("postgres", f"ALTER ROLE teslamate PASSWORD '{PASSWORD}'")
 
+    def test_a_snapshot_of_an_older_server_comes_back_in_a_newer_one(self):
+        """Taken from the PostgreSQL of the machine that built the package: 15 on Debian 12, so in Debian 13 an upgrade."""
+        older = pathlib.Path("/srv/older")
+        shutil.copytree(PACKAGE / "older-server", older)
+        manifest = json.loads(next((older / "snapshots").glob("*.json")).read_text())
+        print(f"{manifest['server_version']} into {psql('postgres', 'SHOW server_version')}")
+        psql("teslamate", "DROP SCHEMA public CASCADE")
+        done = run("teslamate-restore", "--repository", older, "latest", "--yes", check=False)
+        self.assertIn(done.returncode, (0, 3), done.stdout + done.stderr)
+        self.assertEqual(positions(), 3000)
+        run("teslamate-restore", "--rollback", "--yes")
+        run("teslamate-restore", "latest", "--yes", check=False)
+        self.assertEqual(positions(), rows)
+
     def made(self, folder):
         folder.mkdir(parents=True, exist_ok=True)
         return folder

@@ -17,6 +17,28 @@ README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.M | re.S)
 
 
+def list_with(settings):
+    """How a program takes these settings, in the way in which the NixOS module has them checked when a system is built."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = pathlib.Path(folder) / "config.toml"
+        config.write_text(settings)
+        return subprocess.run([tool_path("teslamate-snapshots"), "list", "--config", config, "--state-dir", folder],
+                              capture_output=True, text=True, timeout=60, check=False)
+
+
+class SettingsOfTheNixOsModule(unittest.TestCase):
+    def test_they_are_understood_and_a_mistake_in_them_is_found_when_the_system_is_built(self):
+        files = sorted((ROOT / "tests/nixos/golden").glob("*/config.toml"))
+        self.assertGreaterEqual(len(files), 3)
+        for file in files:
+            with self.subTest(file.parent.name):
+                text = file.read_text()
+                self.assertIn(list_with(text).returncode, (10, 17, 22))  # a folder or a key that is not here
+                wrong = list_with(text.replace("keep_old_days", "keep_old_dais"))
+                self.assertEqual(wrong.returncode, 2)
+                self.assertIn("keep_old_dais", wrong.stderr)
+
+
 class Readme(unittest.TestCase):
     def test_the_way_back_is_on_the_first_screen(self):
         screen = "\n".join(README.splitlines()[:24])
@@ -24,12 +46,7 @@ class Readme(unittest.TestCase):
             self.assertIn(words, screen)
 
     def test_the_settings_are_understood(self):
-        settings = next(text for language, text in BLOCKS if language == "toml")
-        with tempfile.TemporaryDirectory() as folder:
-            config = pathlib.Path(folder) / "config.toml"
-            config.write_text(settings)
-            done = subprocess.run([tool_path("teslamate-snapshots"), "list", "--config", config, "--state-dir", folder],
-                                  capture_output=True, text=True, timeout=60, check=False)
+        done = list_with(next(text for language, text in BLOCKS if language == "toml"))
         self.assertEqual(done.returncode, 10, done.stderr)  # understood; only that repository is not here
         self.assertIn("/srv/backup/teslamate", done.stderr)
 

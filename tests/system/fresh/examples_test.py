@@ -28,6 +28,7 @@ ELSEWHERE = {
     "sudo systemctl enable teslamate-backup.service": "installed_test.py",
     "sudo systemctl enable --now teslamate-backup.timer teslamate-verify.timer teslamate-drill.timer": "installed_test.py",
     "teslamate-keys recovery-sheet": "only the beginning of a command, which teslamate-keys(8) shows",
+    "sudo -u postgres psql -p 5433 -f /usr/share/teslamate-backup/role.sql": "homes_test.py, where there is such a server",
     "rsync -a": "only the beginning of a command",
     "docker compose exec database pg_dump": "only the beginning of a command; such a file: integration/foreign_test.py",
 }

@@ -295,6 +295,28 @@ class NewMachine(Home):
         run("teslamate-restore", "latest", "--yes", check=False)
         self.assertEqual(positions(), rows)
 
+    def test_a_new_server_beside_the_old_one(self):
+        """As the manual says for a new major version, but for that: one server's programs are all that is here."""
+        major = psql("postgres", "SELECT current_setting('server_version_num')::int / 10000")
+        start_backup()
+        run("pg_createcluster", "--port=5433", major, "next", "--start")
+        self.addCleanup(run, "pg_dropcluster", "--stop", major, "next")
+
+        def there(statement, database="postgres"):
+            return run("psql", "-XAtq", "-p", "5433", "-d", database, "-c", statement, user="postgres").stdout.strip()
+        there(re.search(r"^\.Pq Ql (CREATE ROLE teslamate SUPERUSER LOGIN)$", MANUAL.read_text(), re.M).group(1))
+        role = re.search(r"^\.Dl # sudo -u postgres psql -p 5433 -f (\S+)$", MANUAL.read_text(), re.M).group(1)
+        run("psql", "-p", "5433", "-f", role, user="postgres")
+        CONFIG.write_text(CONFIG.read_text().replace("[database]\n", "[database]\nport = 5433\n"))
+        wait_for_pruning()
+        done = run("teslamate-restore", "latest", "--yes", check=False)
+        self.assertIn(done.returncode, (0, 3), done.stdout + done.stderr)
+        self.assertEqual(there("SELECT count(*) FROM positions", "teslamate"), str(rows))
+        before = len(snapshots())
+        start_backup()
+        self.assertEqual(len(snapshots()), before + 1)
+        self.assertEqual(positions(), rows)  # the old server is the way back
+
     def made(self, folder):
         folder.mkdir(parents=True, exist_ok=True)
         return folder

@@ -199,7 +199,10 @@ let
 in
 {
   _file = ./module.nix;
-  imports = [ ./options.nix ];
+  imports = [
+    ./options.nix
+    ./pitr.nix
+  ];
 
   config = mkIf cfg.enable {
     assertions = [

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # What services.teslamate-backup takes. Defaults come from TeslaMate's own module where that is there. No option promises
-# what the programs do not do: the level of compression is theirs, sleep is held off during every restore, pruning follows
-# every good backup, and point-in-time recovery is left to services.pgbackrest.
+# what nobody does: the level of compression is the programs' own, sleep is held off during every restore, and pruning
+# follows every good backup.
 {
   config,
   options,
@@ -306,6 +306,42 @@ in
         description = "Where rclone copies the repository to.";
       };
       configFile = mkFile "rclone's configuration, with its secrets." "/run/secrets/rclone.conf";
+    };
+
+    pitr = {
+      enable = mkEnableOption ''
+        point-in-time recovery, by `services.pgbackrest` beside our snapshots: the server on this machine archives every
+        change, so that any moment since the oldest full backup can be had again, of all its databases together. When the
+        archive cannot be written, the server keeps its changes until its disk is full: watch it
+      '';
+      repoPath = mkOption {
+        type = types.externalPath;
+        default = "/var/lib/pgbackrest";
+        example = "/mnt/usb/pgbackrest";
+        description = "Folder of pgBackRest's repository, best on another disk; it will belong to the account postgres.";
+      };
+      full = mkOption {
+        type = types.str;
+        default = "Sun *-*-* 03:00:00";
+        example = "*-*-01 03:00:00";
+        description = "When a full backup is taken, as in {manpage}`systemd.time(7)`.";
+      };
+      diff = mkOption {
+        type = types.nullOr types.str;
+        default = "Mon..Sat *-*-* 03:00:00";
+        example = "*-*-* 03:00:00";
+        description = "When what changed since the last full one is; `null`: never.";
+      };
+      retentionFull = mkOption {
+        type = types.ints.positive;
+        default = 2;
+        example = 4;
+        description = "How many full backups are kept, with all changes since the oldest of them.";
+      };
+      cipherPassFile = mkFile ''
+        File with one line, `PGBACKREST_REPO1_CIPHER_PASS=` and a passphrase, by which the repository is encrypted. To be
+        decided before its first backup. Only root need be able to read it.
+      '' "/run/secrets/pgbackrest";
     };
 
     notify = {

@@ -42,4 +42,16 @@
       ];
     };
   };
+
+  # Every change archived besides.
+  pitr = {
+    services.postgresql.enable = true;
+    services.teslamate-backup = {
+      enable = true;
+      pitr = {
+        enable = true;
+        cipherPassFile = "/run/secrets/pgbackrest";
+      };
+    };
+  };
 }

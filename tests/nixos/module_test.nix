@@ -262,7 +262,26 @@ let
       && (ofWith [ server ] { checkConfig = false; }).environment.etc."teslamate-backup/config.toml".source ? text;
     "nothing happens unless it is enabled" =
       (evaluate [ ]).config.systemd.services == { } && (evaluate [ ]).config.warnings == [ ];
+    "every change is archived, by one account alone, and a failure of it tells" =
+      let
+        c = ofWith [ server ] { pitr = { enable = true; repoPath = "/mnt/usb/p"; cipherPassFile = "/run/secrets/p"; }; notify.onFailure = [ "mail@%n.service" ]; };
+        p = c.services.pgbackrest;
+        job = service c "pgbackrest-default-diff";
+      in
+      failed c == [ ]
+      && p.repos.localhost == { path = "/mnt/usb/p"; retention-full = 2; cipher-type = "aes-256-cbc"; }
+      && p.settings.lock-path == p.commands.restore.lock-path
+      && lib.attrNames p.stanzas.default.jobs == [ "diff" "full" ]
+      && (service c "postgresql").serviceConfig == { ReadWritePaths = [ "/mnt/usb/p" "/run/pgbackrest" ]; EnvironmentFile = "/run/secrets/p"; }
+      && job.serviceConfig == { User = "postgres"; Group = "postgres"; EnvironmentFile = "/run/secrets/p"; }
+      && !job.restartIfChanged && job.onFailure == [ "teslamate-backup-notify@%n.service" "mail@%n.service" ]
+      && c.systemd.tmpfiles.settings.teslamate-backup-pitr."/mnt/usb/p".d.user == "postgres"
+      && !c.users.users.pgbackrest.createHome;
+    "unless that is not wanted, nothing of it is there" =
+      !(local.services.pgbackrest ? enable) && !(local.systemd.services ? postgresql) && !(local.services.postgresql.settings ? archive_timeout);
     # Each names both of what contradicts.
+    "assertion: only a server here can be archived" =
+      complains [ "pitr.enable" "services.postgresql.enable" ] (of (remote // { pitr.enable = true; }));
     "assertion: TCP needs a password" = complains [ "database.host" "database.passwordFile" ] (of { });
     "assertion: one source of the password" =
       complains [ "database.passwordFile" "database.secretsFile" ] (of (remote // { database = remote.database // { secretsFile = "/run/x"; }; }));

@@ -43,7 +43,10 @@ let
     enable = true;
     configFile = "/run/c";
   };
-  beside = {
+  beside = lib.genAttrs [ "pitr.repoPath" "pitr.full" "pitr.diff" "pitr.retentionFull" "pitr.cipherPassFile" ] (_: {
+    pitr.enable = true;
+  })
+  // {
     "database.caFile" = tcp;
     "database.sslMode" = tcp;
     "repository.createFolder".repository.path = "/mnt/x";
@@ -79,6 +82,7 @@ let
       inherit (c.users) users groups;
       inherit (c.services.postgresql) ensureUsers;
       inherit (c.services.restic) backups;
+      inherit (c.services) pgbackrest;
       inherit (c.services.grafana.provision.dashboards.settings) providers;
       inherit (c.security.polkit) extraConfig;
       inherit (c.services.teslamate-backup) settings;

@@ -123,6 +123,8 @@ in
         };
         containers = anything;
       };
+      services.postgresql.settings = anything;
+      services.pgbackrest = anything;
       services.restic.backups = anything;
       services.grafana.provision.dashboards.settings.providers = mkOption {
         type = types.listOf types.attrs;

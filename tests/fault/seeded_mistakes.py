@@ -138,6 +138,10 @@ MISTAKES = [
      NIXOS, "Module.test_every_fact_of_the_module_holds"),
     ("home: a server that is starting is not waited for", [("src/postgres/connection.cc", "attempt >= 20 ||", "attempt >= 0 ||")],
      "integration/server_states_test.py", "ServerStates.test_a_server_that_is_still_starting_is_waited_for"),
+    ("home: two accounts archive into one folder", [("nix/pitr.nix", "          User = lib.mkForce \"postgres\";\n", "")],
+     NIXOS, "Module.test_every_fact_of_the_module_holds"),
+    ("home: one lock of pgBackRest is elsewhere", [("nix/pitr.nix", "      commands.restore.lock-path = lib.mkForce locks;\n", "      commands.restore.lock-path = \"/tmp/postgresql\";\n")],
+     NIXOS, "Module.test_every_fact_of_the_module_holds"),
 ]
 
 

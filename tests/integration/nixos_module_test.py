@@ -132,7 +132,7 @@ class Module(unittest.TestCase):
 
     def test_the_stories_of_the_virtual_machines_are_python_and_their_settings_stand(self):
         machines = evaluate(TESTS / "machines_test.nix")
-        self.assertGreaterEqual(len(machines), 12)
+        self.assertGreaterEqual(len(machines), 14)
         for name, machine in machines.items():
             compile(machine["script"], name, "exec")
             self.assertEqual((machine["failed"], machine["parts"]), ([], 3), name)

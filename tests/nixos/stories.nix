@@ -192,6 +192,25 @@
     '';
   };
 
+  pitr = {
+    settings.pitr.enable = true;
+    script = ''
+      machine.succeed("systemctl start pgbackrest-default-full.service")
+      machine.succeed("systemctl start pgbackrest-default-diff.service")
+      moment = sql("SELECT clock_timestamp()")
+      machine.succeed("sleep 1")
+      sql("DROP TABLE positions CASCADE")
+      machine.succeed("systemctl stop teslamate postgresql")
+      machine.succeed(
+          "sudo -u postgres pgbackrest --stanza=default --delta --type=time "
+          f"--target='{moment}' --target-action=promote restore"
+      )
+      machine.succeed("systemctl start postgresql teslamate")
+      machine.wait_until_succeeds("sudo -u postgres psql -XAtc 'SELECT pg_is_in_recovery()' | grep f")
+      assert sql("SELECT count(*) FROM positions") == "5000"
+    '';
+  };
+
   coexistence = {
     more =
       { pkgs, ... }:

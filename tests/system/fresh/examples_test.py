@@ -29,6 +29,9 @@ ELSEWHERE = {
     "sudo systemctl enable --now teslamate-backup.timer teslamate-verify.timer teslamate-drill.timer": "installed_test.py",
     "teslamate-keys recovery-sheet": "only the beginning of a command, which teslamate-keys(8) shows",
     "sudo -u postgres psql -p 5433 -f /usr/share/teslamate-backup/role.sql": "homes_test.py, where there is such a server",
+    "sudo -u postgres pgbackrest --stanza=default --delta --type=time --target='2026-11-20 17:55:00+00'"
+    " --target-action=promote restore": "integration/pitr_test.py",
+    "systemctl stop teslamate postgresql": "belongs to the command before it",
     "rsync -a": "only the beginning of a command",
     "docker compose exec database pg_dump": "only the beginning of a command; such a file: integration/foreign_test.py",
 }

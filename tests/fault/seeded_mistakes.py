@@ -23,6 +23,9 @@ BACKUP = "integration/backup_test.py"
 REFUSAL = "integration/backup_refusal_test.py"
 KILL = "fault/backup_kill_test.py"
 UNIT = "unit_tests"
+UNITS = "integration/units_test.py"
+NIXOS = "integration/nixos_module_test.py"
+NEEDS_NO_PROGRAM = (UNITS, NIXOS)
 
 # name, [(file, what stands there, what stands there instead)…], program, test that must fail
 MISTAKES = [
@@ -101,6 +104,44 @@ MISTAKES = [
      REFUSAL, "WhatCannotBeCarried.test_large_objects"),
     ("a pooler is not noticed", [("src/postgres/connection.cc", "if (pid.integer(0, 0) != out.backend_pid())", "if (false)")],
      REFUSAL, "Connecting.test_transaction_pooling_is_refused"),
+    # Units, package, NixOS module (the last needs nix and $NIXPKGS_LIB)
+    ("home: units may write everywhere", [("systemd/hardening.conf", "ProtectSystem=strict\n", "")],
+     UNITS, "Units.test_what_is_scheduled_writes_nothing_but_the_backups_and_has_no_network"),
+    ("home: units may call everything", [("systemd/hardening.conf", "SystemCallFilter=@system-service\nSystemCallFilter=~@privileged @resources\n", "")],
+     UNITS, "Units.test_every_unit_is_as_hardened_as_promised"),
+    ("home: a missed backup is forgotten", [("systemd/teslamate-backup.timer.in", "Persistent=yes\n", "")],
+     UNITS, "Units.test_a_missed_run_is_made_up_for"),
+    ("home: a failed verification alerts nobody",
+     [("systemd/teslamate-verify.service.in", "OnFailure=teslamate-backup-notify@%n.service\n", "")],
+     UNITS, "Units.test_a_failure_of_what_is_scheduled_alerts"),
+    ("home: operators may do everything to every unit", [("systemd/teslamate-backup.rules", "verbs.indexOf(action.lookup(\"verb\")) >= 0) {", "true) {")],
+     UNITS, "PolkitRule.test_operators_start_and_stop_these_units_and_may_nothing_else"),
+    ("home: a purge removes the backups",
+     [("packaging/debian/postrm", "  rmdir /etc/teslamate-backup", "  rm -rf /var/lib/teslamate-backup\n  rmdir /etc/teslamate-backup")],
+     UNITS, "Package.test_no_script_removes_more_than_the_settings_that_were_put_there"),
+    ("home: an upgrade stops a running backup", [("packaging/debian/prerm", "[ \"$1\" = remove ] && ", "")],
+     UNITS, "Package.test_an_upgrade_stops_nothing"),
+    ("home: a secret may come from the store", [("nix/options.nix", "      type = types.nullOr types.externalPath;\n      default = null;\n      inherit", "      type = types.nullOr types.path;\n      default = null;\n      inherit")],
+     NIXOS, "Module.test_every_option_is_documented_and_does_something_and_no_secret_may_be_in_the_store"),
+    ("home: an option that reaches nothing", [("nix/module.nix", "Nice = cfg.niceness;", "Nice = 10;")],
+     NIXOS, "Module.test_every_option_is_documented_and_does_something_and_no_secret_may_be_in_the_store"),
+    ("home: a rebuild kills a running backup", [("nix/module.nix", "    restartIfChanged = false;\n    onFailure = mkIf", "    onFailure = mkIf")],
+     NIXOS, "Module.test_what_it_makes_of_some_homes_is_what_a_real_systemd_tries"),
+    ("home: the password's file is put on a command line", [("nix/module.nix", "            TimeoutStartSec = cfg.timeout;\n", "            TimeoutStartSec = cfg.timeout;\n            ExecStart = [ \"\" \"teslamate-backup --password ${toString db.passwordFile}\" ];\n")],
+     NIXOS, "Module.test_what_it_makes_of_some_homes_is_what_a_real_systemd_tries"),
+    ("home: TeslaMate's scripts win over ours", [("nix/module.nix", "lib.hiPrio cfg.package", "cfg.package")],
+     NIXOS, "Module.test_every_fact_of_the_module_holds"),
+    ("home: an option that TeslaMate's module removed stops the evaluation",
+     [("nix/options.nix", "if found.success then found.value else default;", "lib.attrByPath path default (if hasTeslaMate then config.services.teslamate else { });")],
+     NIXOS, "Module.test_every_fact_of_the_module_holds"),
+    ("home: one word switches on TeslaMate's backups and ours", [("nix/alias.nix", "lib.length options.services.teslamate.backup.declarations == 1", "true")],
+     NIXOS, "Module.test_every_fact_of_the_module_holds"),
+    ("home: a server that is starting is not waited for", [("src/postgres/connection.cc", "attempt >= 20 ||", "attempt >= 0 ||")],
+     "integration/server_states_test.py", "ServerStates.test_a_server_that_is_still_starting_is_waited_for"),
+    ("home: two accounts archive into one folder", [("nix/pitr.nix", "          User = lib.mkForce \"postgres\";\n", "")],
+     NIXOS, "Module.test_every_fact_of_the_module_holds"),
+    ("home: one lock of pgBackRest is elsewhere", [("nix/pitr.nix", "      commands.restore.lock-path = lib.mkForce locks;\n", "      commands.restore.lock-path = \"/tmp/postgresql\";\n")],
+     NIXOS, "Module.test_every_fact_of_the_module_holds"),
 ]
 
 
@@ -150,7 +191,8 @@ def main() -> int:
                     if text.count(old) != 1:
                         raise RuntimeError(f"{file} holds {text.count(old)} times: {old}")
                     (tree / file).write_text(text.replace(old, new), encoding="utf-8")
-                build(tree, out, program, options.build)
+                if program not in NEEDS_NO_PROGRAM:
+                    build(tree, out, program, options.build)
                 red = is_red(tree, out, program, test)
                 print(f"{'caught  ' if red else 'SURVIVED'}  {name}", flush=True)
                 survived += not red

@@ -43,20 +43,24 @@ void require_teslamate(Connection& connection) {
   }
 }
 
-// What a shell takes as one word.
-std::string sql_command(const CheckOptions& options, const std::string& sql) {
-  return "psql -d " + printable(options.database) + " -c \"" + sql + "\"";
+// As SQL takes it, with quotes only where they are needed.
+std::string sql_name(const Connection& connection, const Relation& relation) {
+  const std::string plain = relation.text();
+  const bool simple =
+      plain.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_.") == std::string::npos &&
+      std::ranges::count(plain, '.') == 1;
+  return simple ? plain : qualified(connection, relation);
 }
 
 void find_sequences(Connection& connection, const CheckOptions& options, CheckReport& report) {
   for (const catalog::SequenceBehind& s : catalog::read_sequences_behind(connection)) {
-    report.findings.push_back({"sequence-behind",
-                               printable(s.sequence.text()) + " would hand out " + std::to_string(s.next) +
-                                   ", but " + printable(s.table.text()) + " has ids up to " +
-                                   std::to_string(s.largest),
-                               1, "the next row that TeslaMate adds fails, and what it records is lost",
-                               sql_command(options, "SELECT setval('" + printable(s.sequence.text()) + "', " +
-                                                        std::to_string(s.largest) + ")")});
+    report.findings.push_back(
+        {"sequence-behind",
+         printable(s.sequence.text()) + " would hand out " + std::to_string(s.next) + ", but " +
+             printable(s.table.text()) + " has ids up to " + std::to_string(s.largest),
+         1, "the next row that TeslaMate adds fails, and what it records is lost",
+         sql_command(options, "SELECT setval(" + connection.literal(sql_name(connection, s.sequence)) + ", " +
+                                  std::to_string(s.largest) + ")")});
   }
 }
 

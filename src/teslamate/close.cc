@@ -132,16 +132,20 @@ void tell(const CloseOptions& options, const Record& record, const CloseResult& 
 Error failure(const CloseOptions& options, const Record& record, const RpcAnswer& answer,
               const CloseResult& result) {
   const std::string what = std::string(name_of(options.kind)) + " " + std::to_string(record.id);
+  // 125 to 127 are a container's or a shell's: TeslaMate was never reached.
+  const bool never_reached = !answer.ok && answer.exit_code >= 125 && answer.exit_code <= 127;
   std::string why = answer.timed_out ? "TeslaMate did not answer in time"
                     : answer.ok      ? "TeslaMate said it was done, but nothing changed"
-                                     : "TeslaMate could not do it";
+                    : never_reached
+                        ? "the command that reaches TeslaMate ended with " + std::to_string(answer.exit_code)
+                        : "TeslaMate could not do it";
   if (!answer.said.empty()) why += ": " + answer.said;
   std::string state = what + (result.undo.empty() ? " is as it was" : " has changed all the same");
   if (answer.timed_out && result.undo.empty()) state += "; TeslaMate may still be at it";
-  return Error(ExitCode::service, what + ": " + why)
-      .with_state(state)
-      .with_hint(result.undo.empty() ? "journalctl -u teslamate has its side of it"
-                                     : "take it back with: teslamate-undo " + result.undo.stem().string());
+  std::string hint = "TeslaMate's log has its side of it: journalctl -u teslamate, or docker logs";
+  if (never_reached) hint = "try that command by hand: [maintenance] rpc_command in the settings file";
+  if (!result.undo.empty()) hint = "take it back with: teslamate-undo " + result.undo.stem().string();
+  return Error(ExitCode::service, what + ": " + why).with_state(state).with_hint(hint);
 }
 
 bool is_closed_now(Connection& connection, const CloseOptions& options, const Record& record) {

@@ -5,6 +5,7 @@
 #include "catalog/reader.hh"
 #include "catalog/staging.hh"
 #include "teslamate/commit.hh"
+#include "teslamate/conflict.hh"
 #include "teslamate/record_rows.hh"
 #include "teslamate/remove_plan.hh"
 #include "teslamate/undo_store.hh"
@@ -24,26 +25,8 @@ constexpr const char* nothing_deleted = "nothing was deleted";
 struct Shown {
   Track track = Track::keep;
   std::string fingerprint;
+  std::uint64_t rows = 0;
 };
-
-// What the server refuses because others are at work on the same rows.
-[[noreturn]] void rethrow_conflict(const DatabaseError& error, Connection* connection,
-                                   const std::string& what) {
-  const std::string& state = error.sqlstate();
-  if (state == "55P03") {
-    const std::string holders = connection == nullptr ? "" : catalog::describe_blockers(*connection);
-    throw Error(ExitCode::locked,
-                what + " is held by another session" + (holders.empty() ? "" : ": " + holders))
-        .with_state(nothing_deleted)
-        .with_hint("try again in a moment");
-  }
-  if (state == "40001" || state == "40P01") {
-    throw Error(ExitCode::refused, what + " was changed by another session at this very moment")
-        .with_state(nothing_deleted)
-        .with_hint("run it again and look at what it shows");
-  }
-  throw error;
-}
 
 // The track of a drive is kept unless somebody says otherwise.
 Track choose_track(const RemoveOptions& options, const MaintenanceAdapters& adapters,
@@ -92,6 +75,7 @@ Shown show(const RemoveOptions& options, const MaintenanceAdapters& adapters, Co
   Closure closure(connection, layout);
   const RemovePlan plan = plan_removal(connection, options, shown.track, closure);
   shown.fingerprint = plan.fingerprint;
+  for (const RowSet& set : closure.deleted()) shown.rows += set.rows;
   outcome.document.update(to_json(plan, closure));
   if (before.drives.empty()) {
     for (const std::string& line : describe_records(plan)) reporter.result(line);
@@ -114,13 +98,13 @@ Done execute(const RemoveOptions& options, const MaintenanceAdapters& adapters, 
   Closure closure(connection, layout);
   const RemovePlan plan = plan_removal(connection, options, shown.track, closure);
   if (plan.fingerprint != shown.fingerprint) {
-    throw Error(ExitCode::refused, named(name_of(options.kind), options.ids) + " changed since it was shown")
+    throw Error(ExitCode::refused, subject_of(options) + " changed since shown")
         .with_state(nothing_deleted)
         .with_hint("run it again and look at what it shows");
   }
   UndoHeader header;
-  header.act = "delete-" + std::string(name_of(options.kind));
-  header.title = title_of(plan, options.kind, options.ids);
+  header.act = options.orphans ? "delete-orphaned-positions" : "delete-" + std::string(name_of(options.kind));
+  header.title = title_of(plan, options);
   header.ids = options.ids;
   const base::Time now = adapters.clock.now();
   header.time = base::iso_utc(now);
@@ -128,7 +112,7 @@ Done execute(const RemoveOptions& options, const MaintenanceAdapters& adapters, 
   header.transaction = catalog::current_transaction(connection);
   UndoStore::Pending pending = store.begin(header, now);
   record_closure(connection, layout, closure, *pending.writer, reporter);
-  reporter.begin_phase("deleting", named(name_of(options.kind), options.ids), 0, report::Unit::rows);
+  reporter.begin_phase("deleting", subject_of(options), 0, report::Unit::rows);
   closure.execute();
   // From here on a crash leaves a .pending file; the transaction's id in it tells what became of it.
   pending.writer->publish();
@@ -138,7 +122,7 @@ Done execute(const RemoveOptions& options, const MaintenanceAdapters& adapters, 
 }
 
 std::string question_for(const RemoveOptions& options) {
-  return "Delete " + named(name_of(options.kind), options.ids) + "?";
+  return "Delete " + (options.orphans ? "these positions" : subject_of(options)) + "?";
 }
 
 }  // namespace
@@ -146,7 +130,7 @@ std::string question_for(const RemoveOptions& options) {
 Outcome remove_rows(const RemoveOptions& options, const MaintenanceAdapters& adapters,
                     report::Reporter& reporter, const std::stop_token& stop) {
   Outcome outcome;
-  const std::string what = named(name_of(options.kind), options.ids);
+  const std::string what = subject_of(options);
   const auto no_restore = keep_restores_out(adapters.state_dir);
   Connection connection = Connection::open(adapters.database, stop);
   catalog::limit_lock_waits(connection, options.lock_timeout_ms);
@@ -154,6 +138,10 @@ Outcome remove_rows(const RemoveOptions& options, const MaintenanceAdapters& ada
     const catalog::Layout layout = catalog::read_layout(connection);
     const Shown shown = show(options, adapters, connection, layout, reporter, outcome);
     outcome.document["dry_run"] = options.dry_run;
+    if (options.orphans && shown.rows == 0) {
+      outcome.lines.emplace_back("no position is orphaned; nothing was changed");
+      return outcome;
+    }
     if (options.dry_run) {
       outcome.lines.emplace_back("nothing was changed");
       return outcome;
@@ -163,8 +151,7 @@ Outcome remove_rows(const RemoveOptions& options, const MaintenanceAdapters& ada
     outcome.document["undo_file"] = done.undo.string();
     outcome.lines.push_back(what + " deleted; undo with: teslamate-undo " + done.undo.stem().string());
   } catch (const DatabaseError& error) {
-    Connection other = Connection::open(adapters.database);
-    rethrow_conflict(error, &other, what);
+    rethrow_conflict(error, adapters.database, what, nothing_deleted);
   }
   return outcome;
 }

@@ -63,13 +63,22 @@ void refuse_obstacles(const Closure& closure) {
       .with_hint("delete or change those rows first");
 }
 
+// Of very many the first and how many more there are; --json has them all.
+void tell(const std::vector<std::string>& lines, report::Reporter& reporter) {
+  constexpr std::size_t most = 40;
+  const std::size_t shown = lines.size() > most + 1 ? most : lines.size();
+  for (std::size_t i = 0; i < shown; ++i) reporter.result(lines[i]);
+  if (shown < lines.size()) reporter.result("and " + report::grouped(lines.size() - shown) + " more");
+}
+
 // Reads everything, shows it and asks; nothing is held while a person thinks.
 Shown show(const RemoveOptions& options, const MaintenanceAdapters& adapters, Connection& connection,
            const catalog::Layout& layout, report::Reporter& reporter, Outcome& outcome) {
   Shown shown;
   RemovePlan before;
   if (options.kind == Kind::drive) before.drives = read_drives(connection, options.ids);
-  for (const std::string& line : describe_records(before)) reporter.result(line);
+  tell(describe_records(before), reporter);
+  tell(describe_sum(before), reporter);
   shown.track = choose_track(options, adapters, reporter, before.drives);
   const postgres::Transaction transaction(connection, one_snapshot);
   Closure closure(connection, layout);
@@ -77,9 +86,7 @@ Shown show(const RemoveOptions& options, const MaintenanceAdapters& adapters, Co
   shown.fingerprint = plan.fingerprint;
   for (const RowSet& set : closure.deleted()) shown.rows += set.rows;
   outcome.document.update(to_json(plan, closure));
-  if (before.drives.empty()) {
-    for (const std::string& line : describe_records(plan)) reporter.result(line);
-  }
+  if (before.drives.empty()) tell(describe_records(plan), reporter);
   for (const std::string& line : describe_rows(plan, closure)) reporter.result(line);
   refuse_open(options, plan);
   refuse_obstacles(closure);

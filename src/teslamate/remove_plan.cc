@@ -146,8 +146,12 @@ std::vector<std::string> describe_records(const RemovePlan& plan) {
   for (const Charge& c : plan.charges) out.push_back(describe(c));
   for (const CarRow& c : plan.cars) out.push_back(describe(c));
   for (const Orphans& o : plan.orphans) out.push_back(describe(o));
-  if (plan.drives.size() > 1) out.push_back("together " + kilometres(plan.drives));
   return out;
+}
+
+std::vector<std::string> describe_sum(const RemovePlan& plan) {
+  if (plan.drives.size() < 2) return {};
+  return {"together " + kilometres(plan.drives)};
 }
 
 std::vector<std::string> describe_rows(const RemovePlan& plan, const Closure& closure) {

@@ -30,8 +30,9 @@ catalog::Relation table_of(Kind kind);
 RemovePlan plan_removal(postgres::Connection& connection, const RemoveOptions& options, Track track,
                         Closure& closure);
 
-// For people: the records, and the rows that go or change with them. And for --json.
+// For people: the records, what they come to, and the rows that go or change with them. And for --json.
 std::vector<std::string> describe_records(const RemovePlan& plan);
+std::vector<std::string> describe_sum(const RemovePlan& plan);
 std::vector<std::string> describe_rows(const RemovePlan& plan, const Closure& closure);
 report::Json to_json(const RemovePlan& plan, const Closure& closure);
 // "drive 42", "orphaned positions".

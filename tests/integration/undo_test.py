@@ -86,7 +86,7 @@ class Undo(unittest.TestCase):
         assert_exit(self.delete(), 0)
         self.assertTrue(self.file().read_bytes().startswith(FIRST_LINE))
         self.encrypt()
-        assert_exit(self.ws.run("teslamate-keys", "init", "-r", str(self.ws.repository), "--yes"), 0)
+        assert_exit(self.ws.run("teslamate-keys", "encrypt", "-r", str(self.ws.repository), "--yes"), 0)
         assert_exit(self.undo(), 0)
         self.assert_as_before()
 

@@ -4,6 +4,7 @@
 
 #include "catalog/reader.hh"
 #include "cli/run_main.hh"
+#include "report/wrap.hh"
 #include "teslamate/conflict.hh"
 #include "teslamate/reindex.hh"
 #include "teslamate/rpc.hh"
@@ -52,7 +53,8 @@ base::ExitCode run(Options& options, cli::Context& context) {
   catalog::limit_lock_waits(connection, 10000);
   try {
     const teslamate::CheckReport report = teslamate::check(connection, options.check, context.reporter);
-    maintenance::print(context, {teslamate::describe(report), teslamate::to_json(report)});
+    maintenance::print(context, {teslamate::describe(report, report::terminal_columns(STDOUT_FILENO)),
+                                 teslamate::to_json(report)});
     return report.findings.empty() ? base::ExitCode::ok : base::ExitCode::warnings;
   } catch (const postgres::DatabaseError& error) {
     teslamate::rethrow_conflict(error, database, "a table", "nothing was changed");

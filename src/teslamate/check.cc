@@ -6,6 +6,7 @@
 #include "base/error.hh"
 #include "catalog/health.hh"
 #include "catalog/reader.hh"
+#include "report/wrap.hh"
 #include "teslamate/consistency.hh"
 #include "teslamate/records.hh"
 
@@ -176,20 +177,23 @@ CheckReport check(Connection& connection, const CheckOptions& options, report::R
   return report;
 }
 
-std::vector<std::string> describe(const CheckReport& report) {
+std::vector<std::string> describe(const CheckReport& report, std::size_t columns) {
   std::vector<std::string> out;
-  out.push_back(counted(report.positions, "position", "positions") + ", " +
-                counted(report.drives, "drive", "drives") + ", " +
-                counted(report.charges, "charge", "charges") +
-                (report.migration_version.empty() ? "" : ", schema " + report.migration_version) +
-                (report.newest_age_seconds
-                     ? ", newest position " + report::duration(*report.newest_age_seconds) + " ago"
-                     : ""));
-  if (!report.vault.empty()) out.push_back(printable(report.vault));
+  const auto say = [&](const std::string& text, std::size_t indent) {
+    for (std::string& line : report::wrapped(text, columns, indent)) out.push_back(std::move(line));
+  };
+  say(counted(report.positions, "position", "positions") + ", " + counted(report.drives, "drive", "drives") +
+          ", " + counted(report.charges, "charge", "charges") +
+          (report.migration_version.empty() ? "" : ", schema " + report.migration_version) +
+          (report.newest_age_seconds
+               ? ", newest position " + report::duration(*report.newest_age_seconds) + " ago"
+               : ""),
+      2);
+  if (!report.vault.empty()) say(printable(report.vault), 2);
   for (const Finding& f : report.findings) {
     out.emplace_back("");
-    out.push_back("! " + f.what);
-    out.push_back("  why:  " + f.why);
+    say("! " + f.what, 2);
+    say("  why:  " + f.why, 8);
     out.push_back("  mend: " + f.mend);
   }
   out.emplace_back("");

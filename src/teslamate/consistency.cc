@@ -177,7 +177,7 @@ void find_position_faults(Connection& connection, const CheckOptions& options, C
     report.findings.push_back(
         {"empty-drive",
          counted(count, "drive has", "drives have") + " no positions" + examples(ids, count, most_shown),
-         count, "it has no track, and its page and the map stay empty",
+         count, "such a drive has no track: its page and the map stay empty",
          "teslamate-delete-drive " + spaced(ids)});
   }
   if (!report.newest_age_seconds || *report.newest_age_seconds > options.stale_position_seconds) {

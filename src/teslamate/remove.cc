@@ -107,7 +107,8 @@ Done execute(const RemoveOptions& options, const MaintenanceAdapters& adapters, 
   if (plan.fingerprint != shown.fingerprint) {
     throw Error(ExitCode::refused, subject_of(options) + " changed since shown")
         .with_state(nothing_deleted)
-        .with_hint("run it again and look at what it shows");
+        .with_hint(options.kind == Kind::car ? "run it again; while TeslaMate records this car, stop it first"
+                                             : "run it again and look at what it shows");
   }
   UndoHeader header;
   header.act = options.orphans ? "delete-orphaned-positions" : "delete-" + std::string(name_of(options.kind));

@@ -12,8 +12,8 @@ using postgres::Result;
 
 std::string orphaned_positions() {
   return R"(
-  SELECT g.id, g.car_id, g.date FROM (
-    SELECT p.id, p.car_id, p.date, lag(p.date) OVER w AS earlier, lead(p.date) OVER w AS later
+  SELECT g.place, g.car_id, g.date FROM (
+    SELECT p.ctid AS place, p.car_id, p.date, lag(p.date) OVER w AS earlier, lead(p.date) OVER w AS later
     FROM public.positions p
     WHERE p.drive_id IS NULL AND p.speed > 0
       AND NOT EXISTS (SELECT FROM public.drives d WHERE d.start_position_id = p.id)
@@ -23,10 +23,16 @@ std::string orphaned_positions() {
   WHERE g.earlier >= g.date - interval '5 minutes' OR g.later <= g.date + interval '5 minutes')";
 }
 
-std::vector<Orphans> read_orphans(Connection& connection) {
+std::string collect_orphans(Connection& connection) {
+  connection.execute("CREATE TEMPORARY TABLE tmb_orphans ON COMMIT DROP AS " + orphaned_positions());
+  connection.execute("ANALYZE pg_temp.tmb_orphans");
+  return "pg_temp.tmb_orphans";
+}
+
+std::vector<Orphans> read_orphans(Connection& connection, const std::string& collected) {
   const Result rows = connection.query(
-      "SELECT o.car_id, coalesce(nullif(c.name, ''), c.vin, ''), count(*), min(o.date), max(o.date) FROM (" +
-      orphaned_positions() + ") o LEFT JOIN public.cars c ON c.id = o.car_id GROUP BY 1, 2 ORDER BY 1");
+      "SELECT o.car_id, coalesce(nullif(c.name, ''), c.vin, ''), count(*), min(o.date), max(o.date) FROM " +
+      collected + " o LEFT JOIN public.cars c ON c.id = o.car_id GROUP BY 1, 2 ORDER BY 1");
   std::vector<Orphans> out;
   for (int row = 0; row < rows.rows(); ++row) {
     out.push_back({rows.integer(row, 0), rows.string(row, 1),

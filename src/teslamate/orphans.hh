@@ -13,8 +13,12 @@
 
 namespace tmb::teslamate {
 
-// A query for them: id, car_id, date. Positions that a drive or a charge begins or ends at are left out.
+// A query for them: place (ctid), car_id, date. Positions that a drive or a charge begins or ends at are left
+// out. It reads all positions.
 std::string orphaned_positions();
+
+// Looks for them once, into a temporary table of the caller's transaction with these columns. Its SQL name.
+std::string collect_orphans(postgres::Connection& connection);
 
 // Those of one car. Times are PostgreSQL's text, UTC.
 struct Orphans {
@@ -25,7 +29,8 @@ struct Orphans {
   std::string last;
 };
 
-std::vector<Orphans> read_orphans(postgres::Connection& connection);
+// `collected` is what collect_orphans returned.
+std::vector<Orphans> read_orphans(postgres::Connection& connection, const std::string& collected);
 
 std::string describe(const Orphans& orphans);
 report::Json to_json(const Orphans& orphans);

@@ -114,8 +114,8 @@ std::vector<CarRow> read_car_rows(Connection& connection, const Ids& ids) {
   SELECT c.id, coalesce(c.name, ''), coalesce(c.vin, ''), coalesce(c.model, ''), c.settings_id,
          d.n, coalesce(d.km, 0), p.n, least(d.first, p.first), greatest(d.last, p.last)
   FROM public.cars c
-  CROSS JOIN LATERAL (SELECT count(*) AS n, sum(distance) AS km, min(start_date) AS first,
-                             max(coalesce(end_date, start_date)) AS last FROM public.drives WHERE car_id = c.id) d
+  CROSS JOIN LATERAL (SELECT count(*) AS n, sum(distance) FILTER (WHERE distance < 'infinity') AS km,
+                             min(start_date) AS first, max(coalesce(end_date, start_date)) AS last FROM public.drives WHERE car_id = c.id) d
   CROSS JOIN LATERAL (SELECT count(*) AS n, min(start_date) AS first, max(coalesce(end_date, start_date)) AS last
                       FROM public.charging_processes WHERE car_id = c.id) p
   WHERE c.id::int8 = ANY ($1::int8[]) ORDER BY c.id)",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <array>
+#include <cmath>
 #include <cstdio>
 
 #include "base/clock.hh"
@@ -16,7 +17,7 @@ using report::Json;
 namespace {
 
 std::string with_unit(std::optional<double> value, const char* unit) {
-  if (!value) return "";
+  if (!value || !std::isfinite(*value)) return "";
   std::array<char, 64> text{};
   std::snprintf(text.data(), text.size(), "%.1f %s", *value, unit);
   return text.data();

@@ -38,6 +38,8 @@ struct MaintenanceAdapters {
   base::Path state_dir;
   const base::Clock& clock;
   const UndoSeal* seal = nullptr;  // null: undo files are plain text
+  // False when the answer is yes beforehand: then nobody is waited for.
+  bool asks = true;
   // Returns when the answer is yes, throws refused when it is no.
   std::function<void(const std::string& question)> confirm;
   // nullopt where there is nobody to ask.

@@ -94,7 +94,10 @@ std::string digest_of(const std::string& records, const RemovePlan& plan, const 
 
 std::string kilometres(const std::vector<Drive>& all) {
   double sum = 0;
-  for (const Drive& d : all) sum += d.km.value_or(d.measured_km.value_or(0));
+  for (const Drive& d : all) {
+    const double km = d.km.value_or(d.measured_km.value_or(0));
+    if (std::isfinite(km)) sum += km;
+  }
   return std::to_string(std::llround(sum)) + " km";
 }
 
@@ -116,10 +119,13 @@ Relation table_of(Kind kind) {
 RemovePlan plan_removal(Connection& connection, const RemoveOptions& options, Track track, Closure& closure) {
   RemovePlan plan;
   if (options.orphans) {
-    plan.orphans = read_orphans(connection);
-    plan.kept_referenced = closure.add_unreferenced(
-        positions, "t.id IN (SELECT o.id FROM (" + orphaned_positions() + ") o)", {});
-    closure.finish();
+    const std::string collected = collect_orphans(connection);
+    plan.orphans = read_orphans(connection, collected);
+    if (!plan.orphans.empty()) {
+      plan.kept_referenced =
+          closure.add_unreferenced(positions, "t.ctid IN (SELECT o.place FROM " + collected + " o)", {});
+      closure.finish();
+    }
     plan.fingerprint = digest_of("", plan, closure);
     return plan;
   }

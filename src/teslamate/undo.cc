@@ -152,6 +152,7 @@ Outcome undo(const UndoOptions& options, const MaintenanceAdapters& adapters, re
   const base::FileLock lock = store.lock();
   Connection connection = Connection::open(adapters.database, stop);
   catalog::limit_lock_waits(connection, options.lock_timeout_ms);
+  catalog::prefer_index_lookups(connection);
   const catalog::DatabaseIdentity here = catalog::read_identity(connection);
   if (entry.state == UndoState::pending) {
     const UndoHeader header = UndoReader(entry.path, adapters.seal).header();

@@ -62,7 +62,7 @@ def peak_of(pid: int, before: int) -> int:
     return before
 
 
-def measure(argv: list, env: dict[str, str], stdin: pathlib.Path | None = None) -> Run:
+def measure(argv: list, env: dict[str, str], stdin: pathlib.Path | None = None, codes: tuple[int, ...] = (0,)) -> Run:
     with open(stdin or os.devnull, "rb") as source, open(os.devnull, "wb") as null:
         began = time.monotonic()
         process = subprocess.Popen([str(a) for a in argv], stdin=source, stderr=subprocess.PIPE, env=env, cwd="/",
@@ -82,7 +82,7 @@ def measure(argv: list, env: dict[str, str], stdin: pathlib.Path | None = None) 
         process.stderr.close()
         if process.stdout:
             process.stdout.close()
-    if process.returncode != 0:
+    if process.returncode not in codes:
         raise HarnessError(f"{argv[0]} ended with {process.returncode}:\n{out[-1000:]}{errors[-3000:]}")
     return Run(seconds, used.ru_utime + used.ru_stime, peak, out)
 

@@ -4,8 +4,7 @@
 
     seeded_mistakes.py [--build COMMAND] [NAME…]     all mistakes, or those whose names contain one of the words
 
-COMMAND is called with the copy and a folder for the build, whose bin/ gets teslamate-backup and unit_tests; the
-default uses cmake. Not part of the ordinary run: each mistake costs a build. Ends with 1 when a mistake survives.
+COMMAND is called with the copy, a folder for the build and the targets that its bin/ is to have; the default uses cmake. Not part of the ordinary run: each mistake costs a build. Ends with 1 when a mistake survives.
 """
 
 from __future__ import annotations
@@ -26,6 +25,28 @@ UNIT = "unit_tests"
 UNITS = "integration/units_test.py"
 NIXOS = "integration/nixos_module_test.py"
 NEEDS_NO_PROGRAM = (UNITS, NIXOS)
+MAINTENANCE = "integration/maintenance_test.py"
+QUESTION = "integration/question_test.py"
+UNDO = "integration/undo_test.py"
+UNDO_KILL = "fault/undo_kill_test.py"
+CLOSE = "integration/close_test.py"
+CHECK = "integration/check_test.py"
+SERVER_GONE = "fault/server_gone_test.py"
+
+# What a test runs besides teslamate-backup, as CMake calls it.
+TARGETS = {
+    UNIT: ["unit_tests"],
+    MAINTENANCE: ["sample-database", "teslamate-backup", "teslamate-restore", "teslamate-delete-drive", "teslamate-delete-charge",
+                  "teslamate-delete-car", "teslamate-close-drive", "teslamate-close-charge", "teslamate-undo"],
+    QUESTION: ["sample-database", "teslamate-delete-drive", "teslamate-delete-car", "teslamate-close-drive", "teslamate-undo",
+               "teslamate-check"],
+    UNDO: ["sample-database", "teslamate-backup", "teslamate-keys", "teslamate-delete-drive", "teslamate-undo"],
+    UNDO_KILL: ["sample-database", "teslamate-delete-drive", "teslamate-undo"],
+    CLOSE: ["sample-database", "teslamate-close-drive", "teslamate-close-charge", "teslamate-undo"],
+    CHECK: ["sample-database", "teslamate-check", "teslamate-delete-drive"],
+    SERVER_GONE: ["sample-database", "teslamate-check", "teslamate-delete-drive", "teslamate-delete-charge", "teslamate-delete-car",
+                  "teslamate-close-drive", "teslamate-close-charge", "teslamate-undo"],
+}
 
 # name, [(file, what stands there, what stands there instead)…], program, test that must fail
 MISTAKES = [
@@ -142,17 +163,62 @@ MISTAKES = [
      NIXOS, "Module.test_every_fact_of_the_module_holds"),
     ("home: one lock of pgBackRest is elsewhere", [("nix/pitr.nix", "      commands.restore.lock-path = lib.mkForce locks;\n", "      commands.restore.lock-path = \"/tmp/postgresql\";\n")],
      NIXOS, "Module.test_every_fact_of_the_module_holds"),
+    # -- maintenance
+    ("deleted though it changed since it was shown", [("src/teslamate/remove.cc", "if (plan.fingerprint != shown) {", "if (false) {")],
+     QUESTION, "Question.test_nothing_is_held_while_a_person_thinks"),
+    ("an open drive is deleted without --force", [("src/teslamate/remove.cc", "plan.open.empty() || options.force", "true")],
+     MAINTENANCE, "Maintenance.test_an_open_drive_needs_force"),
+    ("the undo file is stored after COMMIT",
+     [("src/teslamate/remove.cc", "  pending.writer->publish();\n  const base::Path undo = commit(store, transaction, connection_, adapters_, "
+       "header, pending.path, reporter_);\n", "  transaction.commit();\n  pending.writer->publish();\n  const base::Path undo = "
+       "store.confirm(pending.path);\n")],
+     UNDO_KILL, "Killed.test_a_delete_killed_anywhere"),
+    ("a car's settings are found by the car's id",
+     [("src/teslamate/remove_plan.cc", "t.id IN (SELECT c.settings_id FROM public.cars c", "t.id IN (SELECT c.id FROM public.cars c"),
+      ("src/teslamate/remove_plan.cc", "if (closure.rows_of(cars) != plan.cars.size()) {", "if (false) {"),
+      ("src/teslamate/remove_plan.cc", "if (other.integer(0, 0) != 0) throw", "if (false) throw")],
+     MAINTENANCE, "Maintenance.test_a_car_goes_with_its_own_settings_and_never_another_car"),
+    ("positions that others need go", [("src/teslamate/closure.cc", "if (key.referenced == table) left_out +=", "if (false) left_out +=")],
+     MAINTENANCE, "Maintenance.test_positions_that_others_need_stay"),
+    ("what TeslaMate's command says is believed",
+     [("src/teslamate/close.cc", "if (!answer.ok || !closed || (!changed && record.open)) {", "if (!answer.ok) {")],
+     CLOSE, "Close.test_an_answer_that_is_not_true_is_a_failure"),
+    ("a drive that TeslaMate deletes is closed without consent",
+     [("src/teslamate/close.cc", "if (record.too_short && !options.allow_delete) {", "if (false) {")],
+     CLOSE, "Close.test_a_drive_that_teslamate_would_delete_needs_consent_and_comes_back"),
+    ("a process that left its group keeps us", [("src/base/process.cc", "if (now - std::chrono::seconds(1) > kill_at) break;", "")],
+     CLOSE, "Close.test_a_container_that_hangs_or_leaves_a_process_behind_does_not_keep_us"),
+    ("read back on a connection that is gone",
+     [("src/teslamate/close.cc", "if (error.code() != ExitCode::cannot_connect && error.code() != ExitCode::database) throw;", "throw;")],
+     CLOSE, "Close.test_a_server_that_restarts_during_the_call_is_asked_again"),
+    ("the sequence check is the wrong way round", [("src/catalog/health.cc", "if (one.next <= one.largest)", "if (one.next > one.largest)")],
+     CHECK, "Check.test_a_healthy_database_has_no_finding_and_nothing_is_changed"),
+    ("the check may write", [("src/teslamate/check.cc", "REPEATABLE READ READ ONLY", "REPEATABLE READ")],
+     CHECK, "Check.test_it_only_ever_reads"),
+    ("a position of a restart on the road is called orphaned",
+     [("src/teslamate/orphans.cc", "WHERE g.earlier >=", "WHERE true OR g.earlier >=")],
+     CHECK, "Check.test_a_parked_car_and_a_restart_on_the_road_leave_no_orphans"),
+    ("the check waits for locks without end", [("maintenance/teslamate-check.cc", "  catalog::limit_lock_waits(connection, 10000);\n", "")],
+     SERVER_GONE, "Restarted.test_a_check_of_a_locked_table_ends_and_names_who_holds_it"),
+    ("an error of COMMIT is believed",
+     [("src/teslamate/commit.cc", "case catalog::TransactionEnd::committed: return;", "case catalog::TransactionEnd::committed: throw;")],
+     SERVER_GONE, "AnswerOfCommitLost.test_what_was_done_is_not_called_undone"),
+    ("an undo file is read without its hash",
+     [("src/teslamate/undo_file.cc", "entry.at(\"sha256\").get<std::string>() == crypto::hex(hash.finish())", "true")],
+     UNDO, "Undo.test_what_was_forged_does_nothing"),
+    ("keys of before are not tried", [("tools/undo_adapters.hh", "= repository.earlier_local_keys(\"undo files\");", ";")],
+     UNDO, "Undo.test_a_file_sealed_before_keys_were_changed_opens_after"),
 ]
 
 
 def build(tree: pathlib.Path, out: pathlib.Path, program: str, command: str | None) -> None:
     environment = os.environ | {"CCACHE_NOHASHDIR": "1"}
-    target = "unit_tests" if program == UNIT else "teslamate-backup"
+    targets = TARGETS.get(program, ["teslamate-backup"])
     if command:
-        argv = [[command, str(tree), str(out), target]]
+        argv = [[command, str(tree), str(out), *targets]]
     else:
         argv = [["cmake", "-S", str(tree), "-B", str(out), "-DCMAKE_BUILD_TYPE=RelWithDebInfo"],
-                ["cmake", "--build", str(out), "--target", target, "-j2"]]
+                ["cmake", "--build", str(out), "--target", *targets, "-j2"]]
     for arguments in argv:
         done = subprocess.run(arguments, capture_output=True, text=True, env=environment)
         if done.returncode != 0:

@@ -82,9 +82,9 @@ ExitCode run(const Options& options, cli::Context& context) {
   const drill::Outcome outcome = rehearse(options, context);
   context.document.update(drill::to_json(outcome, goals));
   for (const std::string& line : drill::describe(outcome, goals)) context.reporter.result(line);
-  if (outcome.recovery_seconds > goals.rto_seconds)
+  if (drill::misses(outcome.recovery_seconds, goals.rto_seconds))
     context.reporter.warning("the recovery took longer than the goal, [goals] rto");
-  if (options.snapshot == "latest" && outcome.recovery_point_seconds > goals.rpo_seconds)
+  if (options.snapshot == "latest" && drill::misses(outcome.recovery_point_seconds, goals.rpo_seconds))
     context.reporter.warning("the newest snapshot is older than the goal, [goals] rpo");
   return ExitCode::ok;
 }

@@ -10,7 +10,7 @@ namespace {
 
 std::string against_goal(double value, double goal) {
   if (goal <= 0) return "";
-  return std::string(value <= goal ? " (within the goal of " : " (MORE than the goal of ") +
+  return std::string(!misses(value, goal) ? " (within the goal of " : " (MORE than the goal of ") +
          report::duration(goal) + ")";
 }
 

@@ -55,10 +55,12 @@ struct Outcome {
 Outcome run(const Options& options, restore::Input& input, const Adapters& adapters,
             report::Reporter& reporter, const std::stop_token& stop);
 
+// Seconds; 0: there is no goal.
 struct Goals {
   double rpo_seconds = 0;
   double rto_seconds = 0;
 };
+inline bool misses(double value, double goal) { return goal > 0 && value > goal; }
 std::vector<std::string> describe(const Outcome& outcome, const Goals& goals);
 report::Json to_json(const Outcome& outcome, const Goals& goals);
 

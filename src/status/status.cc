@@ -130,7 +130,7 @@ class Gatherer {
     }
     const auto age = out_.now - out_.newest->time;
     const std::string text =
-        "the newest is of " + ago(out_.newest->time, out_.now) + " (goal " + span(out_.rpo) + ")";
+        "the newest snapshot is of " + ago(out_.newest->time, out_.now) + " (goal " + span(out_.rpo) + ")";
     if (age < seconds(-600)) {
       add("backup", Level::critical, "the newest snapshot lies in the future: a clock is wrong",
           "timedatectl");

@@ -32,7 +32,8 @@ constexpr const char* style =
     ".warning{color:#f0a94a}.critical{color:#ff7b72}.sub,th,figcaption span{color:#9aa7b4}"
     "svg text{fill:#9aa7b4}}"
     "@media(max-width:40rem){tr{display:block;padding:.4rem 0;border-bottom:1px solid #8886}tr:first-child{"
-    "display:none}td{display:inline-block;border:0;padding:.1rem .8rem .1rem 0}td.long{display:block}}";
+    "display:none}td{display:inline-block;border:0;padding:.1rem .8rem .1rem "
+    "0}td.long{display:block}td:empty{display:none}}";
 
 std::string escaped(const std::string& text) {
   std::string out;

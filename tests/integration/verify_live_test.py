@@ -82,6 +82,14 @@ class Live(unittest.TestCase):
         self.write_behind_its_back("t", b"number 4711 of many", b"number 4712 of many")
         self.assertEqual([d["rows"] for d in self.found(13)["differences"]], [1])
 
+    def test_a_row_twice_where_it_was_once_is_found(self):
+        self.write_behind_its_back("t", b"number 4711 of many", b"number 4712 of many")
+        self.pg.sql("live", "CREATE TABLE w (id integer)", "INSERT INTO w SELECT 12345670 + i FROM generate_series(1, 2) i")
+        assert_exit(self.ws.backup("live", "--full"), 0)
+        self.write_behind_its_back("w", (12345671).to_bytes(4, "little"), (12345672).to_bytes(4, "little"))
+        (one,) = self.found(13)["differences"]
+        self.assertEqual((one["table"], one["rows"]), ("public.w", 1))
+
     def test_a_transaction_that_was_open_at_the_snapshot_makes_nothing_look_changed(self):
         with self.pg.session("live") as session:
             session.run("BEGIN")

@@ -5,6 +5,7 @@
     seeded_mistakes.py [--build COMMAND] [NAME…]     all mistakes, or those whose names contain one of the words
 
 COMMAND is called with the copy, a folder for the build and the targets that its bin/ is to have; the default uses cmake. Not part of the ordinary run: each mistake costs a build. Ends with 1 when a mistake survives.
+COMMAND is called with the copy, a folder for the build and what its bin/ has to get; the default uses cmake. Not part of the ordinary run: each mistake costs a build. Ends with 1 when a mistake survives.
 """
 
 from __future__ import annotations
@@ -47,6 +48,16 @@ TARGETS = {
     SERVER_GONE: ["sample-database", "teslamate-check", "teslamate-delete-drive", "teslamate-delete-charge", "teslamate-delete-car",
                   "teslamate-close-drive", "teslamate-close-charge", "teslamate-undo"],
 }
+PRUNE = "integration/prune_test.py"
+DRILL = "integration/drill_test.py"
+STATUS = "integration/status_test.py"
+NOTIFY = "integration/notify_test.py"
+LIVE = "integration/verify_live_test.py"
+BAD_DAYS = "integration/bad_days_test.py"
+# What a test needs built, where that is more than teslamate-backup.
+TARGETS = {UNIT: ["unit_tests"]} | dict.fromkeys(
+    (PRUNE, DRILL, STATUS, NOTIFY, LIVE, BAD_DAYS),
+    ["sample-database", *(f"teslamate-{n}" for n in ("backup", "restore", "snapshots", "verify", "drill", "status"))])
 
 # name, [(file, what stands there, what stands there instead)…], program, test that must fail
 MISTAKES = [
@@ -208,6 +219,62 @@ MISTAKES = [
      UNDO, "Undo.test_what_was_forged_does_nothing"),
     ("keys of before are not tried", [("tools/undo_adapters.hh", "= repository.earlier_local_keys(\"undo files\");", ";")],
      UNDO, "Undo.test_a_file_sealed_before_keys_were_changed_opens_after"),
+    # The unattended programs.
+    ("prune removes objects that a snapshot still names",
+     [("src/retention/prune.cc", "    if (object.holders > 0) continue;\n", "")],
+     PRUNE, "Prune.test_now_frees_space_at_once"),
+    ("unused objects go in the run that finds them",
+     [("src/retention/prune.cc", "if (options.now || (", "if (options.now || true || (")],
+     PRUNE, "Prune.test_objects_go_in_a_later_run_and_only_when_still_unused"),
+    ("objects go before the snapshots that name them",
+     [("src/retention/prune.cc", "    removal.remove_snapshots(planned.outcome.removed);\n    removal.remove_objects(planned.sweep.remove);\n",
+       "    removal.remove_objects(planned.sweep.remove);\n    removal.remove_snapshots(planned.outcome.removed);\n"),
+      ("src/retention/prune.cc", "if (options.now || (", "if (options.now || true || (")],
+     PRUNE, "Prune.test_killed_at_every_change_it_leaves_only_complete_snapshots"),
+    ("a snapshot from the future is no reason to stop", [("src/retention/plan.cc", "if (ahead == snapshots.rend()) return;", "return;")],
+     PRUNE, "Prune.test_one_from_the_future_is_refused"),
+    ("the schedule eats what is pinned", [("src/retention/plan.cc", "if (s.pinned) one.reasons.push_back", "if (false) one.reasons.push_back")],
+     UNIT, "what a person took, named or pinned*"),
+    ("a snapshot with an object missing counts", [("src/retention/survey.cc", "} else if (damage.empty()) {", "} else if (false) {")],
+     PRUNE, "Prune.test_a_snapshot_with_an_object_missing_does_not_count"),
+    ("an emptied list of snapshots is an empty repository", [("src/retention/prune.cc", "  refuse_emptied(repository, found);\n", "")],
+     PRUNE, "Prune.test_an_emptied_list_of_snapshots_is_not_an_empty_repository"),
+    ("an error of listing is the end of the list",
+     [("src/repository/removal.cc", 'if (error) throw base::system_error(error.value(), "cannot list "', 'if (false) throw base::system_error(error.value(), "cannot list "')],
+     PRUNE, "Prune.test_a_listing_that_fails_in_the_middle_removes_nothing"),
+    ("what came after the question is removed too", [("src/retention/prune.cc", "  if (confirm) refuse_more_than_agreed(planned.outcome.removed, agreed);\n", "")],
+     PRUNE, "Prune.test_while_its_question_waits_a_backup_goes_on_and_the_plan_is_made_again"),
+    ("the question is asked under the lock",
+     [("src/retention/prune.cc", "  std::vector<std::string> agreed;\n  if (confirm)", "  std::optional<Removal> early(std::in_place, repository, Access::remove);\n  std::vector<std::string> agreed;\n  if (confirm)")],
+     PRUNE, "Prune.test_while_its_question_waits_a_backup_goes_on_and_the_plan_is_made_again"),
+    ("a drill leaves its database", [("src/drill/drill.cc", "if (entry && entry->oid == oid_) catalog::drop_database(admin, name_);", "")],
+     DRILL, "Drill.test_the_newest_snapshot_comes_back_and_the_times_are_said"),
+    ("folders of dead drills are not swept", [("src/drill/cluster.cc", "  sweep(absolute);\n", "")],
+     DRILL, "Drill.test_killed_while_it_makes_its_cluster_or_loads_a_file_the_next_one_removes_what_is_left"),
+    ("cars are not counted in a drill", [("src/drill/drill.cc", "    if (same) continue;\n", "    continue;\n")],
+     DRILL, "Drill.test_a_snapshot_that_does_not_hold_what_it_says_is_damaged"),
+    ("the drill of a file counts for the repository", [("tools/teslamate-drill.cc", '? "drill-file" : "drill"', '? "drill" : "drill"')],
+     DRILL, "Drill.test_the_drill_of_a_file_is_noted_but_is_not_taken_for_one_of_the_repository"),
+    ("a row that is not the snapshot's passes", [("src/backup/live_check.cc", "} else if (different.rows++ == 0) {", "} else if (false && different.rows++ == 0) {")],
+     LIVE, "Live.test_a_row_that_changed_on_its_disk_is_found_though_no_backup_sees_it"),
+    ("one row of a snapshot answers for two", [("src/backup/live_check.cc", "    found_[at] = true;\n", "")],
+     LIVE, "Live.test_a_row_twice_where_it_was_once_is_found"),
+    ("what cannot be compared is compared", [("src/backup/live_check.cc", "if (!reason.empty()) {", "if (false) {")],
+     LIVE, "Live.test_after_a_restart_it_says_that_it_cannot_tell_until_the_next_backup"),
+    ("the rotation reads the same part again", [("src/status/rotation.cc", "for (const unsigned part : read) last_.at(part) = now;", "for (const unsigned part : read) static_cast<void>(part);")],
+     STATUS, "Status.test_rotation_reads_a_part_and_then_another_one"),
+    ("a notification that fails fails the run",
+     [("src/notify/notifier.cc", '  reporter_.note("the " + name + " could not be told: " + why);\n  return false;', '  throw std::bad_alloc();')],
+     NOTIFY, "Notify.test_nobody_who_cannot_be_told_makes_a_run_fail"),
+    ("metrics are written in place",
+     [("tools/teslamate-status.cc", "base::publish_file(options.metrics, status::to_metrics(found), base::Overwrite::yes, readable_mode);",
+       "{ const std::string text = status::to_metrics(found); std::ofstream out(options.metrics); for (const char c : text) out << c << std::flush; }"),
+      ("tools/teslamate-status.cc", '#include "base/error.hh"\n', '#include <fstream>\n#include "base/error.hh"\n')],
+     STATUS, "Status.test_whoever_reads_the_metrics_meanwhile_reads_all_of_them"),
+    ("the report does not escape", [("src/status/html.cc", """case '<': out += "&lt;"; break;""", """case '<': out += "<"; break;""")],
+     STATUS, "Status.test_the_report_is_one_page_that_needs_nothing_else"),
+    ("a stopped timer is no matter", [("src/status/timers.cc", '} else if (one.active_state != "active") {', '} else if (false) {')],
+     UNIT, "a backup that will not be made*"),
 ]
 
 
@@ -219,6 +286,7 @@ def build(tree: pathlib.Path, out: pathlib.Path, program: str, command: str | No
     else:
         argv = [["cmake", "-S", str(tree), "-B", str(out), "-DCMAKE_BUILD_TYPE=RelWithDebInfo"],
                 ["cmake", "--build", str(out), "--target", *targets, "-j2"]]
+                ["cmake", "--build", str(out), "-j2", "--target", *targets]]
     for arguments in argv:
         done = subprocess.run(arguments, capture_output=True, text=True, env=environment)
         if done.returncode != 0:

@@ -7,23 +7,15 @@ the next backup does the rest.
 from __future__ import annotations
 
 import pathlib
-import re
 import shutil
 import unittest
 
+import injection
 from harness import Cluster, Workspace, assert_exit
+from injection import CHANGING, sample
 
-CHANGING = ("openat", "write", "fsync", "rename", "link", "linkat", "unlink", "mkdir", "fchmod")
-CALL = re.compile(r"^(\d+) +(\w+)\((.*)$")
 STRACE = ["-y"]
 MOST = 4  # points of each call
-
-
-def sample(points: list[int], most: int) -> list[int]:
-    """The first, the last and others between, at most `most`."""
-    if len(points) <= most:
-        return points
-    return sorted({points[round(i * (len(points) - 1) / (most - 1))] for i in range(most)})
 
 
 class Sweep(unittest.TestCase):
@@ -71,19 +63,10 @@ class Sweep(unittest.TestCase):
         return found
 
     def points(self, args: list) -> dict[str, list[int]]:
-        result = assert_exit(self.run_keys(*args, trace=",".join("?" + name for name in CHANGING)), 0)
-        counts: dict = {}
-        found: dict = {}
-        for line in result.trace.splitlines():
-            match = CALL.match(line)
-            if not match:
-                continue
-            thread, name, arguments = match.groups()
-            counts[thread, name] = counts.get((thread, name), 0) + 1
-            if str(self.ws.repository) in arguments and (name != "openat" or "O_CREAT" in arguments):
-                found.setdefault(name, set()).add(counts[thread, name])
+        result = assert_exit(self.run_keys(*args, trace=injection.names(CHANGING)), 0)
+        found = injection.points(result.trace, self.ws.repository)
         self.assertGreater(sum(map(len, found.values())), 5, result.trace[:2000])
-        return {name: sorted(numbers) for name, numbers in found.items()}
+        return found
 
     def sweep(self, args: list, snapshots: int, faults: list[str]):
         self.begin_anew()

@@ -2,6 +2,7 @@
 #include "retention/prune.hh"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/error.hh"
 #include "repository/removal.hh"
@@ -104,6 +105,21 @@ PruneOutcome prune(const repository::Repository& repository, const PruneOptions&
   return out;
 }
 
+namespace {
+
+// What a damaged tag said nobody knows: it may have been "pinned".
+void refuse_pinned(const repository::Repository& repository, const repository::Manifest& manifest) {
+  const std::string hint = "teslamate-snapshots tag " + manifest.id + " --unpin";
+  try {
+    if (!repository::read_tag(repository, manifest).pinned) return;
+  } catch (Error& error) {
+    throw error.with_hint(hint);
+  }
+  throw Error(ExitCode::refused, "snapshot " + manifest.id + " is pinned").with_hint(hint);
+}
+
+}  // namespace
+
 ForgetOutcome forget(const repository::Repository& repository, const std::vector<std::string>& ids,
                      bool dry_run, const Confirm& confirm) {
   const Removal removal(repository, access(dry_run));
@@ -114,17 +130,15 @@ ForgetOutcome forget(const repository::Repository& repository, const std::vector
   const std::vector<std::string> all = repository.snapshot_ids();
   for (const std::string& id : all) {
     const bool goes = std::ranges::find(ids, id) != ids.end();
+    std::optional<repository::Manifest> manifest;
     try {
-      const repository::Manifest manifest = repository.read_manifest(id);
-      if (goes && repository::read_tag(repository, manifest).pinned) {
-        throw Error(ExitCode::refused, "snapshot " + id + " is pinned")
-            .with_hint("teslamate-snapshots tag " + id + " --unpin");
-      }
-      complete_left += goes ? 0 : 1;
-      complete_goes = complete_goes || goes;
+      manifest = repository.read_manifest(id);
     } catch (const Error& error) {
       if (error.code() != ExitCode::damaged) throw;
     }
+    if (goes && manifest) refuse_pinned(repository, *manifest);
+    if (!goes && manifest) ++complete_left;
+    complete_goes = complete_goes || (goes && manifest.has_value());
     if (goes) {
       out.removed.push_back(id);
     } else {

@@ -70,7 +70,13 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::size_t piece = size > 1 ? 1 + data[size - 1] % 50 : 7;
   const std::size_t block = size > 1 ? 1 + data[size - 2] % 64 : 9;
   const std::string whole = walked(text, text.size() + 1, std::size_t{1} << 20U);
-  if (whole != walked(text, piece, block)) fuzz::fail("different items for different pieces");
+  const std::string pieces = walked(text, piece, block);
+  if (whole != pieces) {
+    const auto at = static_cast<std::size_t>(std::ranges::mismatch(whole, pieces).in1 - whole.begin());
+    const std::size_t from = at > 100 ? at - 100 : 0;
+    fuzz::fail("different items for different pieces:\n" + whole.substr(from, 300) + "\n---- but\n" +
+               pieces.substr(std::min(from, pieces.size()), 300));
+  }
   survey(text);
   return 0;
 }

@@ -7,6 +7,7 @@ the next backup does the rest.
 from __future__ import annotations
 
 import pathlib
+import re
 import shutil
 import unittest
 
@@ -130,6 +131,35 @@ class Sweep(unittest.TestCase):
                     sheet.unlink(missing_ok=True)
                     self.run_keys("recovery-sheet", sheet, "--key-file", self.old, inject=f"{name}:signal=KILL:when={number}")
                     assert_exit(self.ws.run("teslamate-snapshots", "list", "-r", self.ws.repository, "--key-file", self.old), 0)
+
+    def test_every_name_is_durable_before_what_needs_it(self):
+        """Objects before the manifest that names them, slots before format.json that names their key."""
+        assert_exit(self.ws.backup("live"), 0)
+        self.pg.sql("live", "INSERT INTO a SELECT 2000, 'y'")
+        assert_exit(self.ws.backup("live"), 0)
+        result = assert_exit(self.run_keys("encrypt", "--new-key-file", self.new,
+                                           trace=injection.names(("fsync", "rename", "renameat", "renameat2", "link", "linkat"))), 0)
+        synced, named, made = set(), {"objects": [], "keys": []}, []
+        for _, name, arguments in injection.calls(result.trace):
+            if name == "fsync":
+                synced.add(re.search("<(.*?)>", arguments).group(1))
+                continue
+            old, new = map(pathlib.Path, re.findall('"(.*?)"', arguments))
+            if not new.is_relative_to(self.ws.repository):
+                continue
+            self.assertIn(str(old), synced, f"{new} got its name before its content was durable")
+            folder = new.relative_to(self.ws.repository).parts[0]
+            needs = {"snapshots": "objects", "format.json": "keys"}.get(folder)
+            for path in named.get(needs, []):
+                self.assertIn(str(path.parent), synced, f"the name {path} was not durable when {new} got its own")
+            if folder in named:
+                named[folder].append(new)
+                synced.discard(str(new.parent))
+            made.append(folder)
+        self.assertEqual(made.count("snapshots"), 2)
+        self.assertEqual(made.count("format.json"), 2)
+        self.assertGreater(len(named["objects"]), 2)
+        self.assertEqual(len(named["keys"]), 1)
 
     def points_of_sheet(self, sheet: pathlib.Path) -> dict[str, list[int]]:
         self.begin_anew()

@@ -15,6 +15,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import termios
 import threading
 import time
@@ -317,6 +318,18 @@ class Carried(Base):
         self.recovered(self.key, "--files", str(other))
         self.assertEqual((other / str(self.environment).lstrip("/")).read_bytes(), self.environment.read_bytes())
 
+    def test_an_environment_file_that_came_as_a_credential_is_carried_under_its_own_name(self):
+        self.init()
+        credentials = self.ws.folder / "credentials"
+        credentials.mkdir(mode=0o700)
+        text = self.environment.read_text() + "MORE=1\n"
+        private(credentials / "environment-file", text)
+        result = self.backup(env={"CREDENTIALS_DIRECTORY": str(credentials)})
+        self.assertNotIn("teslamate.env", result.err)
+        assert_exit(self.files_to(), 0)
+        self.assertEqual(self.under(self.environment).read_text(), text)
+        self.assertEqual(self.under(self.environment).stat().st_mode & 0o7777, 0o600)
+
     def test_a_plain_repository_carries_no_files_and_says_so(self):
         result = self.ws.backup("live")
         self.assertEqual(result.code, 3, result)
@@ -493,10 +506,41 @@ class Terminal(Base):
         missing = self.ws.snapshots("list", "--key-file", self.ws.folder / "missing")
         self.assertEqual(missing.code, 17, missing)
         self.assertIn("missing", missing.err)
-        self.assertEqual(self.ws.snapshots("list", "--key-file", self.ws.folder).code, 22)  # a folder that others may enter
+        self.assertEqual(self.ws.snapshots("list", "--key-file", self.ws.folder).code, 17)  # a folder
         fifo = self.ws.folder / "fifo"
         os.mkfifo(fifo, 0o600)
         self.assertIn(self.ws.snapshots("list", "--key-file", fifo, timeout=20).code, (17, 22))
+
+    def test_a_process_that_waits_for_a_passphrase_is_closed_to_others_of_its_account(self):
+        """What /proc shows of a process that may be dumped is its account's; of ours it is root's."""
+        def become_somebody():
+            os.setsid()
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+            if os.geteuid() == 0:
+                os.setgroups([])
+                os.setgid(65534)
+                os.setuid(65534)
+
+        leader, follower = pty.openpty()
+        os.fchmod(follower, 0o666)
+        program = self.enterContext(tempfile.TemporaryDirectory(dir="/tmp"))
+        os.chmod(program, 0o755)
+        shutil.copy(tool_path("teslamate-keys"), program)
+        argv = [f"{program}/teslamate-keys", "init", "-r", f"{program}/none"]
+        with subprocess.Popen(argv, stdin=follower, stdout=follower, stderr=follower, cwd="/", env={"PATH": "/usr/bin"},
+                              preexec_fn=become_somebody) as process:
+            try:
+                screen = b""
+                while not screen.endswith(b": ") and select.select([leader], [], [], 10)[0]:
+                    screen += os.read(leader, 4096)
+                self.assertTrue(screen.endswith(b"passphrase: "), screen)
+                for name in ("environ", "mem", "maps"):
+                    self.assertEqual(os.stat(f"/proc/{process.pid}/{name}").st_uid, 0, name)
+                self.assertRegex(pathlib.Path(f"/proc/{process.pid}/limits").read_text(), "Max core file size +0 +0 ")
+            finally:
+                process.kill()
+        os.close(leader)
+        os.close(follower)
 
     def test_an_open_descriptor_is_a_file_too(self):
         self.assertEqual(self.ws.run("teslamate-keys", "init", "-r", self.ws.repository, "--new-key-file", self.key).code, 0)

@@ -162,7 +162,8 @@ def bring_files_back(what, facts):
         assert grafana.execute("SELECT title FROM dashboard").fetchall() == [("Battery health",)]
         assert grafana.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     # Put in place as a person would.
-    run("cp", "-a", f"{target}/.", "/")
+    for top in target.iterdir():
+        run("cp", "-a", f"{top}/.", f"/{top.name}/")
     assert oct(os.stat("/etc").st_mode & 0o777) == "0o755"
     return target
 

@@ -115,8 +115,8 @@ class Extractor {
       if (!made && errno != EEXIST) throw failed("cannot make the folder of", file);
       UniqueFd next(::openat(at.get(), parts[i].c_str(), folder_flags));
       if (!next) throw failed("cannot open the folder of", file);
-      // One that the snapshot does not carry, such as /etc, as it is everywhere: who copies all of this over a
-      // system must not close it to everybody. The folder around it is private.
+      // One that the snapshot does not carry, such as /etc, as it is everywhere: who copies all of this over
+      // a system must not close it to everybody. The folder around it is private.
       if (made && ::fchmod(next.get(), 0755) != 0) throw failed("cannot set the mode of the folder of", file);
       at = std::move(next);
     }

@@ -232,8 +232,7 @@ class Secrets(unittest.TestCase):
         self.assertNotIn(b"does not carry it", journal("-u", "teslamate-backup.service"))
         self.assertEqual(watch.found, set())
         self.assertTrue(any(p == f"/{CANARIES['webhook']}" for p, _ in Heard.requests), Heard.requests)
-        for program in ("teslamate-backup", "teslamate-restore", "teslamate-keys", "teslamate-close-drive", "pg_restore",
-                        "teslamate-status"):
+        for program in ("teslamate-backup", "teslamate-restore", "teslamate-keys", "teslamate-close-drive", "pg_restore"):
             self.assertIn(program, watch.seen, f"was never seen at work: {sorted(watch.seen)}")
         self.assertTrue(any("rpc" in p or p == "sh" or p == "sleep" for p in watch.seen), watch.seen)
         rate = watch.passes / (time.monotonic() - begun)

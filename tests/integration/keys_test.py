@@ -12,6 +12,7 @@ import pty
 import re
 import select
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -541,6 +542,65 @@ class Terminal(Base):
                 process.kill()
         os.close(leader)
         os.close(follower)
+
+    def test_a_passphrase_that_was_used_is_nowhere_in_memory(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root may look into the memory of a process that is closed to others")
+        secret = f"memory{os.urandom(8).hex()} four words"
+        file = private(self.ws.folder / "passphrase", secret + "\n")
+        make = ["-r", self.ws.repository]
+        assert_exit(self.ws.run("teslamate-keys", "init", *make, "--new-passphrase-file", file), 0)
+        assert_exit(self.ws.run("teslamate-keys", "add", *make, "--key-file", file, "--new-key-file", self.key), 0)
+        for from_file in (True, False):
+            pid, terminal = pty.fork()
+            if pid == 0:
+                argv = [tool_path("teslamate-keys"), "remove", "passphrase", *make, *(["--key-file", file] if from_file else [])]
+                os.chdir(self.ws.home)
+                os.execve(argv[0], [str(a) for a in argv], self.ws.environment())
+            screen, waiting = b"", True
+            # It asks whether to remove the slot: the repository is open, the passphrase has served.
+            while b"[y/N]" not in screen and select.select([terminal], [], [], 20)[0]:
+                screen += os.read(terminal, 4096)
+                if waiting and screen.endswith(b": "):
+                    waiting = False
+                    os.write(terminal, (secret + "\n").encode())
+            self.assertIn(b"[y/N]", screen)
+            found, control = [], 0
+            with open(f"/proc/{pid}/mem", "rb", 0) as memory:
+                for line in pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines():
+                    begin, end = (int(x, 16) for x in line.split()[0].split("-"))
+                    try:
+                        memory.seek(begin)
+                        content = memory.read(end - begin)
+                    except (OSError, ValueError, OverflowError):
+                        continue
+                    control += str(self.ws.repository).encode() in content
+                    if secret[:16].encode() in content:
+                        found.append(line)
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            os.close(terminal)
+            self.assertGreater(control, 0, "the memory was not looked at")
+            self.assertEqual(found, [])
+
+    def test_without_randomness_nothing_is_made(self):
+        shim = self.ws.folder / "no-random.so"
+        source = "int RAND_bytes(unsigned char *b, int n) { (void)b; (void)n; return 0; }\n"
+        subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", shim], input=source.encode(), check=True)
+        broken = {"LD_PRELOAD": str(shim)}
+        make = ["-r", self.ws.repository]
+        self.assertEqual(self.ws.run("teslamate-keys", "init", *make, "--new-key-file", self.key, env=broken).code, 1)
+        self.assertFalse((self.ws.repository / "format.json").exists())
+        self.assertFalse(self.key.exists())
+        assert_exit(self.ws.run("teslamate-keys", "init", *make, "--new-key-file", self.key), 0)
+        result = self.backup(env=broken)
+        self.assertEqual(result.code, 1, result)
+        self.assertIn("random", result.err)
+        self.assertEqual((self.ws.snapshot_files(), self.ws.object_files()), ([], []))
+        before = sorted(p.name for p in (self.ws.repository / "keys").iterdir())
+        self.assertEqual(self.keys("rotate", env=broken).code, 1)
+        self.assertEqual(sorted(p.name for p in (self.ws.repository / "keys").iterdir()), before)
+        assert_exit(self.backup(), 0)
 
     def test_an_open_descriptor_is_a_file_too(self):
         self.assertEqual(self.ws.run("teslamate-keys", "init", "-r", self.ws.repository, "--new-key-file", self.key).code, 0)

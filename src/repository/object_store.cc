@@ -36,6 +36,8 @@ Workspace::Workspace(Workspace&&) noexcept = default;
 Workspace& Workspace::operator=(Workspace&&) noexcept = default;
 Workspace::~Workspace() = default;
 
+bool is_object_file(std::string_view bytes) { return object_file::has_magic(bytes); }
+
 void check_object_id(std::string_view id) {
   const bool digits =
       std::ranges::all_of(id, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });

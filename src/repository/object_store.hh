@@ -4,7 +4,7 @@
 //
 // An object file, version 1 (integers little-endian):
 //    0   4  magic "TMO1"
-//    4   1  type: 1 table rows, 2 schema, 3 carried file, 4 manifest
+//    4   1  type: 1 table rows, 2 schema, 3 carried file, 4 manifest, 5 tag
 //    5   1  codec: 0 plain, 1 columns (columns.hh)
 //    6   2  flags: 1 sealed
 //    8   8  plain length, at most 64 MiB
@@ -34,7 +34,7 @@ namespace object_file {
 struct Header;
 }
 
-enum class ObjectType : unsigned char { rows = 1, schema = 2, file = 3, manifest = 4 };
+enum class ObjectType : unsigned char { rows = 1, schema = 2, file = 3, manifest = 4, tag = 5 };
 
 inline constexpr std::uint64_t max_plain_bytes = std::uint64_t{64} << 20U;
 
@@ -134,6 +134,9 @@ class ObjectStore {
   using Flags = std::array<std::atomic<bool>, 256>;
   std::unique_ptr<Flags> changed_ = std::make_unique<Flags>();  // shards with names not yet synced
 };
+
+// Whether these bytes claim to be an object's file, and not JSON as it is.
+bool is_object_file(std::string_view bytes);
 
 // Throws damaged unless `id` is 64 lower-case hex digits: ids become file names.
 void check_object_id(std::string_view id);

@@ -278,7 +278,7 @@ End Reader::read_rows(Handler& handler) {
       handler.end_of_rows();
       return End::between;
     }
-    if (text.size() < last.size()) return End::in_rows;
+    if (text.size() < last.size() && text.find('\n') == std::string_view::npos) return End::in_rows;
     std::size_t length = 0;
     if (const void* found = ::memmem(text.data(), text.size(), last_inside.data(), last_inside.size())) {
       length = static_cast<std::size_t>(static_cast<const char*>(found) - text.data()) + 1;

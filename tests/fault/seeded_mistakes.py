@@ -22,6 +22,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BACKUP = "integration/backup_test.py"
 REFUSAL = "integration/backup_refusal_test.py"
 KILL = "fault/backup_kill_test.py"
+KEYS = "integration/keys_test.py"
+KEYS_KILL = "fault/keys_kill_test.py"
 UNIT = "unit_tests"
 UNITS = "integration/units_test.py"
 NIXOS = "integration/nixos_module_test.py"
@@ -58,6 +60,9 @@ BAD_DAYS = "integration/bad_days_test.py"
 TARGETS = {UNIT: ["unit_tests"]} | dict.fromkeys(
     (PRUNE, DRILL, STATUS, NOTIFY, LIVE, BAD_DAYS),
     ["sample-database", *(f"teslamate-{n}" for n in ("backup", "restore", "snapshots", "verify", "drill", "status"))])
+# What a test needs besides teslamate-backup.
+PROGRAMS = {KEYS: ["teslamate-keys", "teslamate-restore", "teslamate-snapshots", "teslamate-verify", "sample-database"],
+            KEYS_KILL: ["teslamate-keys", "teslamate-snapshots", "teslamate-verify"]}
 
 # name, [(file, what stands there, what stands there instead)…], program, test that must fail
 MISTAKES = [
@@ -67,8 +72,8 @@ MISTAKES = [
      KILL, "Sweep.test_every_file_is_synced_before_its_name_and_every_name_before_the_manifest"),
     ("manifest before the names of its objects",
      [("src/repository/repository.cc", "  objects_.sync_directories();\n", ""),
-      ("src/repository/repository.cc", "to_file(manifest), base::Overwrite::no, 0400);\n",
-       "to_file(manifest), base::Overwrite::no, 0400);\n  objects_.sync_directories();\n")],
+      ("src/repository/repository.cc", "publish_owned(manifest_path(id), bytes, base::Overwrite::no, 0400);\n",
+       "publish_owned(manifest_path(id), bytes, base::Overwrite::no, 0400);\n  objects_.sync_directories();\n")],
      KILL, "Sweep.test_every_file_is_synced_before_its_name_and_every_name_before_the_manifest"),
     ("what was written is not read back", [("src/base/file.cc", "  compare_with_disk(file.fd(), bytes, file.path());\n", "")],
      KILL, "Sweep.test_a_byte_that_write_claims_to_have_written_and_has_not_is_found"),
@@ -79,17 +84,17 @@ MISTAKES = [
      KILL, "Sweep.test_an_error_while_rows_and_definitions_are_stored"),
     ("temporary files of dead runs are not swept", [("src/base/file.cc", "starts_with(temporary_prefix) && ", "starts_with(\"no\") && ")],
      UNIT, "the writer sweeps temporary files*"),
-    ("object read without its hash", [("src/repository/object_store.cc", "crypto::hex(crypto::sha256(content)) != ref.id", "false")],
+    ("object read without its hash", [("src/repository/object_store.cc", "id_of(type, content, used) != ref.id", "false")],
      UNIT, "a whole object of the same type*"),
-    ("object read without its checksum", [("src/repository/object_store.cc", "return same ? nullptr :", "return true ? nullptr :")],
+    ("object read without its checksum", [("src/repository/object_file.cc", "return same ? nullptr :", "return same || !same ? nullptr :")],
      UNIT, "every flipped bit*"),
     ("manifest read without its checksum", [("src/repository/sealed_json.cc", "if (tail.substr(checksum_key.size(), 64) !=", "if (false && tail.substr(0, 1) !=")],
      UNIT, "every flipped bit*"),
-    ("manifest of another repository accepted", [("src/repository/repository.cc", " || manifest.repository_id != id_", "")],
+    ("manifest of another repository accepted", [("src/repository/repository.cc", " || manifest.repository_id != repository_id", "")],
      UNIT, "a manifest of another repository*"),
     ("content there already is trusted by its name", [("src/repository/object_store.cc", "if (there == true) return stored;", "if (there) return stored;")],
      UNIT, "an object that is there under the right name*"),
-    ("a snapshot's id can be taken twice", [("src/repository/repository.cc", "to_file(manifest), base::Overwrite::no, 0400", "to_file(manifest), base::Overwrite::yes, 0400")],
+    ("a snapshot's id can be taken twice", [("src/repository/repository.cc", "publish_owned(manifest_path(id), bytes, base::Overwrite::no, 0400", "publish_owned(manifest_path(id), bytes, base::Overwrite::yes, 0400")],
      UNIT, "a snapshot's id is taken once"),
     ("two writers at once", [("src/repository/repository.cc", "writer_byte, base::LockMode::exclusive", "writer_byte, base::LockMode::shared")],
      UNIT, "one writer*"),
@@ -275,12 +280,61 @@ MISTAKES = [
      STATUS, "Status.test_the_report_is_one_page_that_needs_nothing_else"),
     ("a stopped timer is no matter", [("src/status/timers.cc", '} else if (one.active_state != "active") {', '} else if (false) {')],
      UNIT, "a backup that will not be made*"),
+    # Keys and secrets.
+    ("a wrong tag gives the bytes", [("src/crypto/seal.cc", "if (EVP_DecryptFinal_ex(gcm, none.data(), &length) == 1) return true;",
+                                      "if (EVP_DecryptFinal_ex(gcm, none.data(), &length) < 2) return true;")],
+     UNIT, "every flipped bit and every other length of sealed bytes*"),
+    ("bytes are left before the tag is known", [("src/crypto/seal.cc", "  wipe(plain.data(), plain.size());\n  plain.clear();\n  return false;", "  return false;")],
+     UNIT, "every flipped bit and every other length of sealed bytes*"),
+    ("a nonce comes twice", [("src/crypto/seal.cc", "seal_with_nonce(key, random_bytes(seal_nonce_bytes), aad", "seal_with_nonce(key, std::string(seal_nonce_bytes, 'n'), aad")],
+     UNIT, "no nonce comes twice"),
+    ("the additional data without the object's name",
+     [("src/repository/object_file.cc", "out.append(repository_id).append(\"\\n\").append(name).append(\"\\n\");", "out.append(repository_id).append(name.substr(0, 0)).append(\"\\n\");")],
+     KEYS, "Golden.test_it_is_listed_verified_and_restored_with_each_of_its_keys"),
+    ("the additional data without the header", [("src/repository/object_file.cc", "return out.append(file.substr(0, hashed_header_bytes));", "return out.append(file.substr(0, 0));")],
+     KEYS, "Encrypted.test_the_recovery_script_alone_restores_an_encrypted_snapshot"),
+    ("the last slot can be removed", [("tools/keys/remove.cc", "if (slots.size() == 1) {", "if (slots.empty()) {")],
+     KEYS, "Slots.test_slots_are_added_listed_and_removed_but_never_the_last"),
+    ("a wrong passphrase is told as damage", [("src/repository/key_slot.cc", "throw Error(ExitCode::wrong_key, message)", "throw Error(ExitCode::damaged, message)")],
+     UNIT, "a wrong passphrase is 12*"),
+    ("a slot without its commitment", [("src/repository/key_slot.cc", "text)), slot.commit))\n    return std::nullopt;", "text)), slot.commit) && text.empty())\n    return std::nullopt;")],
+     UNIT, "a wrong passphrase is 12*"),
+    ("a slot may ask for any work", [("src/repository/key_slot.cc", "  if (!sane) {", "  if (!sane && c.n == 1) {")],
+     UNIT, "no slot makes us work much harder*"),
+    ("a slot in another spelling", [("src/repository/key_slot.cc", "if (!sane || to_file(s) != bytes)", "if (!sane)")],
+     UNIT, "members of a slot that are missing*"),
+    ("format.json is not authenticated", [("src/repository/format.cc", "if (crypto::equal_secrets(format.mac, mac_of(format, keys))) return;", "if (format.mac != mac_of(format, keys) || !what.empty()) return;")],
+     UNIT, "a repository that says it is not encrypted any more*"),
+    ("an unsealed object looks intact", [("src/repository/object_store.cc", "  if (!sealed_as_due) return false;\n", "  static_cast<void>(sealed_as_due);\n")],
+     UNIT, "objects that changed places*"),
+    ("older and thinned repositories pass", [("src/repository/last_seen.cc", "  if (gone.empty() && !older) return;\n", "  if (gone.empty() || !older) return;\n")],
+     UNIT, "an older*"),
+    ("a tag that was taken away is not missed", [("src/repository/last_seen.cc", "tag == tags.end() || tag->second < changed", "tag != tags.end() && tag->second < changed")],
+     UNIT, "a tag that is taken away*"),
+    ("an unsealed tag counts", [("src/repository/tags.cc", "} else if (repository.encrypted() && !repository.keys().plain_too) {", "} else if (repository.id().empty()) {")],
+     UNIT, "every flipped bit* cut and foreign tag*"),
+    ("a damaged tag lets a snapshot be forgotten", [("src/retention/prune.cc", "    throw error.with_hint(hint);\n", "    return;\n")],
+     KEYS, "Hostile.test_a_tag_cannot_be_forged_or_taken_away"),
+    ("secrets in files that are open to others", [("src/config/private_file.cc", "if ((status.st_mode & 077U) != 0) {", "if ((status.st_mode & 07U) == 8U) {")],
+     KEYS, "Encrypted.test_the_key_comes_from_flag_credential_or_settings_and_a_missing_one_is_12"),
+    ("a typed passphrase is shown", [("src/cli/context.cc", "~static_cast<tcflag_t>(ECHO | ECHONL)", "~static_cast<tcflag_t>(0)")],
+     KEYS, "Terminal.test_the_terminal_shows_again_what_is_typed_however_a_prompt_is_left"),
+    ("the process may be dumped", [("src/cli/process_setup.cc", "  ::prctl(PR_SET_DUMPABLE, 0);\n", "")],
+     KEYS, "Terminal.test_a_process_that_waits_for_a_passphrase_is_closed_to_others_of_its_account"),
+    ("an environment file that came as a credential is not carried", [("tools/carried.hh", "config::environment_file_here(settings.database, environment)", "environment.empty() ? base::Path() : environment_file")],
+     KEYS, "Carried.test_an_environment_file_that_came_as_a_credential_is_carried_under_its_own_name"),
+    ("names are not synced while the key is changed", [("src/repository/rekey.cc", "    repository_.objects().sync_directories();\n", "")],
+     KEYS_KILL, "Sweep.test_every_name_is_durable_before_what_needs_it"),
+    ("format.json before the slot", [("src/repository/rekey.cc", "  publish_owned(folder / slot.file_name(), to_file(slot), base::Overwrite::no, 0400);\n", ""),
+                                     ("src/repository/rekey.cc", "  replace_format(repository, format, *keys);\n", "  replace_format(repository, format, *keys);\n  publish_owned(folder / slot.file_name(), to_file(slot), base::Overwrite::no, 0400);\n")],
+     KEYS_KILL, "Sweep.test_encrypting_a_plain_repository"),
 ]
 
 
 def build(tree: pathlib.Path, out: pathlib.Path, program: str, command: str | None) -> None:
     environment = os.environ | {"CCACHE_NOHASHDIR": "1"}
     targets = TARGETS.get(program, ["teslamate-backup"])
+    targets = ["unit_tests"] if program == UNIT else ["teslamate-backup", *PROGRAMS.get(program, [])]
     if command:
         argv = [[command, str(tree), str(out), *targets]]
     else:

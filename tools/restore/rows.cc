@@ -8,7 +8,7 @@
 #include "connection_settings.hh"
 #include "crypto/sha256.hh"
 #include "file_argument.hh"
-#include "open_repository.hh"
+#include "open_tmb.hh"
 #include "restore/file.hh"
 #include "restore/session.hh"
 #include "restore/snapshot_rows.hh"
@@ -126,7 +126,7 @@ void restore_rows(const RowOptions& options, const std::string& what, const rest
     merge_from_dump(merge_what, what, restore, context);
     return;
   }
-  const auto source = archive::open_tmb(what, ask_for_key(context));
+  const auto source = open_tmb(context, what);
   refuse_archive(*source);
   restore::SnapshotRows rows(*source, restore.jobs, context.stop);
   merge(merge_what, rows, context);

@@ -5,7 +5,7 @@
 
 #include "archive/tmb.hh"
 #include "base/error.hh"
-#include "open_repository.hh"
+#include "open_tmb.hh"
 #include "restore/describe_file.hh"
 
 namespace tmb::tools {
@@ -13,7 +13,7 @@ namespace tmb::tools {
 namespace {
 
 void verify_tmb(const std::string& path, cli::Context& context) {
-  const auto source = archive::open_tmb(path, ask_for_key(context));
+  const auto source = open_tmb(context, path);
   restore::SnapshotInput input(*source);
   input.read_everything(restore::Proof::content, context.settings.jobs, context.reporter, context.stop);
   const repository::Manifest& m = input.manifest();

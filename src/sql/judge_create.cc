@@ -81,8 +81,8 @@ const Token* after(const StatementParts& p, std::string_view word) {
 std::vector<Token> routine_body(const StatementParts& p, std::string& content) {
   if (const Token* body = after(p, "AS");
       body != nullptr && (body->kind == Token::Kind::string || body->kind == Token::Kind::dollar)) {
-    content = content_of(*body, p.standard_strings());
-    return words_in(content);
+    content = content_of(*body, p.spelling());
+    return words_in(content, p.spelling());
   }
   const std::vector<Token>& tokens = p.tokens();
   for (std::size_t i = p.position(); i < tokens.size(); ++i) {
@@ -98,7 +98,7 @@ void create_routine(StatementParts& p, Verdict& v, const std::string& kind) {
   const Token* language = after(p, "LANGUAGE");
   std::string name = "sql";  // of a body in BEGIN ATOMIC … END
   if (language != nullptr) {
-    name = language->kind == Token::Kind::string ? content_of(*language, p.standard_strings())
+    name = language->kind == Token::Kind::string ? content_of(*language, p.spelling())
                                                  : name_of(*language);
   }
   if (name != "sql" && name != "plpgsql") {
@@ -150,7 +150,7 @@ void create_database(StatementParts& p, Verdict& v) {
       if (!p.peek().is(words[i]) || !p.peek(1).is_sign('=')) continue;
       const Token& value = p.peek(2);
       v.values[i] =
-          value.kind == Token::Kind::string ? content_of(value, p.standard_strings()) : name_of(value);
+          value.kind == Token::Kind::string ? content_of(value, p.spelling()) : name_of(value);
     }
   }
 }

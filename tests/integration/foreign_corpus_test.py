@@ -147,7 +147,7 @@ def corpus(good_plain, good_custom, good_tar, canary):
                                    b"COPY public.schema_migrations (version, inserted_at) FROM stdin;\n99990101000000\t2026-01-01 00:00:00\n\\.\n"),
                              14, "--allow-newer"),
         "an extension that is not here": (plain(b"CREATE EXTENSION IF NOT EXISTS fnord WITH SCHEMA public;\n"), 14, "fnord"),
-        "an encoding that hides quotes": (plain(b"SET client_encoding = 'SJIS';\n"), 14, "SJIS"),
+        "an encoding that hides quotes": (plain(b"SET client_encoding = 'JOHAB';\n"), 14, "JOHAB"),
         # commands for psql
         "psql: shell": (plain(b"\\! touch " + c + b"\n"), 13, "\\!"),
         "psql: shell in the first line": (b"\\! touch " + c + b"\n" + plain(), 13, "\\!"),

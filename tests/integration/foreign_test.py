@@ -40,6 +40,11 @@ def pack(path, *command):
     return out
 
 
+def pg_bytes(text, encoding):
+    names = {"SJIS": "cp932", "SHIFT_JIS_2004": "shift_jis_2004", "BIG5": "big5", "GBK": "gbk", "GB18030": "gb18030", "UHC": "cp949"}
+    return text.encode(names[encoding])
+
+
 class ForeignTest(unittest.TestCase):
     def setUp(self):
         self.ws = self.enterContext(Workspace(pg))
@@ -112,6 +117,24 @@ class ForeignTest(unittest.TestCase):
         path = dump("c.custom", "-Fc")
         path.rename(folder / "custom.sql.gz")
         self.comes_back(folder / "custom.sql.gz")
+
+    def test_encodings_in_which_a_character_may_hold_a_backslash(self):
+        # The second byte of each of the first letters is 5C; what follows it would make an escape of it.
+        letters = {"SJIS": "表n能tソ\\構'", "SHIFT_JIS_2004": "表n能tソ", "BIG5": "功n許t蓋\\", "GBK": "乗n俓t誠\\'", "GB18030": "乗n俓t\u00ff\U00020000\\",
+                   "UHC": "밻n갂\\'"}
+        self.addCleanup(pg.drop_db, "east")
+        for encoding, text in letters.items():
+            with self.subTest(encoding):
+                pg.drop_db("east")
+                pg.create_db("east", "TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'")
+                self.assertTrue(encoding in ("UHC",) or b"\\" in pg_bytes(text[0], encoding))
+                pg.sql("east", "CREATE TABLE public.t (id int PRIMARY KEY, name text DEFAULT E'" + text.replace("\\", "\\\\").replace("'", "\\'") + "')",
+                       "COMMENT ON TABLE public.t IS E'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'",
+                       "INSERT INTO public.t SELECT g FROM generate_series(1, 2000) g")
+                expected = database_digest(pg, "east")
+                for args in ([], ["-Fc"], ["--inserts"]):
+                    self.comes_back(dump("east.sql", "-E", encoding, *args, database="east"), expected=expected)
+        pg.drop_db("east")
 
     # -- archives of pg_dump
 

@@ -17,7 +17,8 @@ void verify_tmb(const std::string& path, cli::Context& context) {
   restore::SnapshotInput input(*source);
   input.read_everything(context.settings.jobs, context.reporter, context.stop);
   const repository::Manifest& m = input.manifest();
-  context.reporter.result(base::printable(path) + ": snapshot " + m.id + ", complete, " +
+  context.reporter.result(base::printable(path) + ": " + (m.scope.empty() ? "" : "the settings alone of ") +
+                          "snapshot " + m.id + ", complete, " +
                           report::counted(m.rows(), "row", "rows") + " in " +
                           report::counted(m.tables.size(), "table", "tables"));
   context.document["files"].push_back(

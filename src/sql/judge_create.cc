@@ -98,8 +98,7 @@ void create_routine(StatementParts& p, Verdict& v, const std::string& kind) {
   const Token* language = after(p, "LANGUAGE");
   std::string name = "sql";  // of a body in BEGIN ATOMIC … END
   if (language != nullptr) {
-    name = language->kind == Token::Kind::string ? content_of(*language, p.spelling())
-                                                 : name_of(*language);
+    name = language->kind == Token::Kind::string ? content_of(*language, p.spelling()) : name_of(*language);
   }
   if (name != "sql" && name != "plpgsql") {
     refuse(what, "it is in LANGUAGE " + name + "; only sql and plpgsql are loaded");
@@ -149,8 +148,7 @@ void create_database(StatementParts& p, Verdict& v) {
     for (std::size_t i = 0; i < words.size(); ++i) {
       if (!p.peek().is(words[i]) || !p.peek(1).is_sign('=')) continue;
       const Token& value = p.peek(2);
-      v.values[i] =
-          value.kind == Token::Kind::string ? content_of(value, p.spelling()) : name_of(value);
+      v.values[i] = value.kind == Token::Kind::string ? content_of(value, p.spelling()) : name_of(value);
     }
   }
 }
@@ -171,7 +169,18 @@ void create_language(StatementParts& p, Verdict& v) {
   v.action = Action::skip;
 }
 
+// The trigger that TimescaleDB puts on a hypertable: it calls a function of the extension's, and no dump that
+// makes that function itself is loaded unseen.
+bool is_of_timescale(const StatementParts& p) {
+  const std::vector<Token>& t = p.tokens();
+  const std::size_t n = t.size();
+  return n > 6 && name_of(p.peek()) == "ts_insert_blocker" && t[n - 2].is_sign(')') &&
+         t[n - 3].is_sign('(') && name_of(t[n - 4]) == "insert_blocker" && t[n - 5].is_sign('.') &&
+         (name_of(t[n - 6]) == "_timescaledb_functions" || name_of(t[n - 6]) == "_timescaledb_internal");
+}
+
 void create_code(StatementParts& p, Verdict& v, const std::string& kind) {
+  if (kind == "trigger" && is_of_timescale(p)) return;
   v.code = kind;
   if (p.peek().is_name()) v.code += " " + name_of(p.peek());
 }

@@ -66,8 +66,8 @@ void Reader::step(std::size_t count) {
 
 void Reader::step_character() {
   const int second = spelling_.wide == Wide::none ? end_of_text : peek(1);
-  std::size_t length = spelling_.length_of(static_cast<unsigned char>(buffer_[at_]),
-                                           static_cast<unsigned char>(second));
+  std::size_t length =
+      spelling_.length_of(static_cast<unsigned char>(buffer_[at_]), static_cast<unsigned char>(second));
   // What the text ends in is found out by whoever comes next.
   while (length > 1 && peek(length - 1) == end_of_text) --length;
   step(length);
@@ -222,14 +222,14 @@ bool Reader::read_dollar() {
     return true;
   }
   while (continues_word(peek(length)) && peek(length) != '$') ++length;
+  const std::string_view seen(buffer_.data() + at_, length);
+  if (spelling_.wide != Wide::none && std::any_of(seen.begin(), seen.end(), [](char c) { return c < 0; }))
+    refuse("a dollar quote with letters of more than one byte");
   if (peek(length) != '$') {
     step();
     return true;
   }
   ++length;
-  const std::string_view seen(buffer_.data() + at_, length);
-  if (spelling_.wide != Wide::none && std::any_of(seen.begin(), seen.end(), [](char c) { return c < 0; }))
-    refuse("a dollar quote with letters that this encoding may hide a dollar in");
   const std::string tag(buffer_.data() + at_, length);
   step(length);
   for (;;) {

@@ -2,6 +2,8 @@
 """teslamate-restore FILE: dumps that users have already, in every form and container, come back exactly."""
 
 import gzip
+import io
+import json
 import pathlib
 import subprocess
 import tarfile
@@ -150,6 +152,40 @@ class ForeignTest(unittest.TestCase):
             tar.add(path, "x/teslamate.dump")
         self.comes_back(folder / "packed.tgz")
         self.comes_back(pack(dump("tar.dump", "-Ft"), "gzip"))
+
+    def test_a_backup_of_tracearr(self):
+        dump_bytes = dump("database.dump", "-Fc").read_bytes()
+        migrations = int(pg.scalar(OLD, "SELECT count(*) FROM public.schema_migrations"))
+        metadata = {"format": 1, "createdAt": "2026-03-01T10:00:00.000Z", "app": {"version": "1.4.2", "commit": "", "tag": ""},
+                    "database": {"pgVersion": "15.14 (Debian 15.14-0+deb12u1)", "migrationCount": migrations, "latestMigration": "unknown",
+                                 "tableCount": 12, "databaseSize": 1, "timescaleVersion": "unknown", "timescaleToolkitVersion": None},
+                    "counts": {"sessions": 1, "users": 1, "servers": 1, "rules": 0, "libraryItems": 0}}
+
+        class Stream(io.RawIOBase):  # cannot seek: the zip gets data descriptors, as archiver writes them
+            def __init__(self, path):
+                self.file = path.open("wb")
+
+            def writable(self):
+                return True
+
+            def write(self, data):
+                return self.file.write(data)
+
+        path = folder / "tracearr-backup-20260301-100000.zip"
+        for other in ({}, {"counts": {"automations": 1}}):
+            out = Stream(path)
+            with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as z:
+                with z.open("metadata.json", "w") as m:
+                    m.write(json.dumps(metadata | other, indent=2).encode())
+                with z.open("database.dump", "w") as m:
+                    m.write(dump_bytes)
+            out.file.close()
+            self.assertIn("a Tracearr backup", self.comes_back(path).err)
+        told = assert_exit(self.ws.run("teslamate-verify", str(path)), 0)
+        self.assertIn("a Tracearr backup, complete", told.out)
+        path.write_bytes(path.read_bytes()[:-200])
+        result = assert_exit(self.ws.restore(LIVE, str(path)), 13)
+        self.assertIn("File is not a valid zip archive", result.err)
 
     def test_a_directory_dump(self):
         for jobs in ("1", "2"):

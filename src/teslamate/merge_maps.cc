@@ -110,6 +110,7 @@ std::string MergeMaps::selected(const std::string& ids_column, const Ids& ids) c
 
 void MergeMaps::require_found(const Ids& ids, const char* table, const char* what) {
   if (ids.empty()) return;
+  column_of(table, "id");
   const postgres::Result rows = connection_.query(
       "SELECT id FROM " + src(table) + " WHERE id::int8 = ANY ($1::int8[])", {array_literal(ids)});
   Ids found;

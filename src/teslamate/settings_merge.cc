@@ -9,6 +9,7 @@
 #include "teslamate/commit.hh"
 #include "teslamate/merge_maps.hh"
 #include "teslamate/record_rows.hh"
+#include "teslamate/settings_tables.hh"
 #include "teslamate/undo_store.hh"
 
 namespace tmb::teslamate {
@@ -231,6 +232,13 @@ Outcome merge_settings(const SettingsOptions& options, RowSource& source, const 
   const auto no_restore = keep_restores_out(adapters.state_dir);
   Connection connection = Connection::open(adapters.database, stop);
   catalog::limit_lock_waits(connection, options.lock_timeout_ms);
+  for (const std::string_view table : settings_tables) {
+    if (!source.columns(std::string(table)).empty()) continue;
+    throw Error(ExitCode::unsupported, source.describe() + " has no table " + std::string(table) +
+                                           ": it is of a TeslaMate too old for its settings alone")
+        .with_state("nothing was changed")
+        .with_hint("restore it whole: teslamate-restore --as-database NAME");
+  }
   Merge merge(options, source, adapters, connection, reporter);
   Outcome& out = merge.outcome();
   out.document["source"] = source.describe();

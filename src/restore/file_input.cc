@@ -65,6 +65,15 @@ FileInput::FileInput(archive::InputFile file, FileOptions options)
 std::string FileInput::title() const { return "the file " + printable(file_.path().string()); }
 std::string FileInput::mark() const { return printable(file_.path().filename().string()); }
 
+std::string FileInput::origin() const {
+  std::string out = file_.describe() + (frame_.complete ? ", complete, " : ", incomplete, ");
+  out += frame_.server_version.empty() ? "from a PostgreSQL that it does not name"
+                                       : "from PostgreSQL " + printable(frame_.server_version);
+  if (!frame_.tool_version.empty()) out += ", by pg_dump " + printable(frame_.tool_version);
+  const std::string& migration = manifest_.migration_version;
+  return out + (migration.empty() ? "; not of TeslaMate" : "; TeslaMate's schema " + migration);
+}
+
 void FileInput::read_everything(unsigned, report::Reporter& reporter, const std::stop_token& stop) {
   if (file_.content() == Content::tracearr) tracearr_ = read_tracearr(file_.metadata());
   if (file_.content() != Content::plain_sql) tools_ = newest_tools(options_.pg_bin_dir);

@@ -33,6 +33,7 @@ class FileInput final : public Input {
   void load(Session& session, const Target& target, const StagingDatabase& staging) override;
   std::string word() const override { return "file"; }
   std::string title() const override;
+  std::string origin() const override;
   std::string mark() const override;
 
   const archive::InputFile& file() const { return file_; }

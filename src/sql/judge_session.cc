@@ -68,8 +68,11 @@ Name sequence_name(const std::string& text, const StatementParts& p) {
 void judge_encoding(const std::string& value, StatementParts& p) {
   std::string plain;
   for (const char c : value) {
+    const bool part = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+    if (!part) refuse("SET client_encoding", "that is no name of an encoding");
     if (c != '-' && c != '_') plain += static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
   }
+  if (plain.empty() || plain == "default") refuse("SET client_encoding", "pg_dump names the encoding");
   const std::optional<Wide> wide = wide_of(plain);
   if (!wide) unsupported("a dump in the encoding " + value, "its characters may hold bytes that look like quotes");
   p.set_encoding(value, *wide);
@@ -126,7 +129,9 @@ void judge_set(StatementParts& p, Verdict& v) {
   if (on_list(ignored_settings, name)) {
     v.action = Action::skip;
   } else if (name == "standard_conforming_strings") {
-    p.set_standard_strings(value == "on" || value == "true");
+    // The server knows more words for both; what it takes and we do not would be read differently.
+    if (value != "on" && value != "off") refuse(v.what, "pg_dump says on or off");
+    p.set_standard_strings(value == "on");
   } else if (name == "client_encoding") {
     judge_encoding(value, p);
   } else if (name == "default_tablespace") {

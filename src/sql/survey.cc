@@ -2,6 +2,7 @@
 #include "sql/survey.hh"
 
 #include <algorithm>
+#include <utility>
 #include <numeric>
 
 #include "base/error.hh"
@@ -54,6 +55,7 @@ void Survey::statement(const Verdict& verdict, std::string_view text, std::uint6
       table_->has_rows_section = true;
       table_->columns = verdict.columns;
     }
+    rows_are_jobs_ = verdict.name.schema == "_timescaledb_config" && verdict.name.name == "bgw_job";
     begin_watch(verdict.name, verdict.columns);
     return;
   }
@@ -111,6 +113,8 @@ void Survey::take_effect(const Verdict& v, std::uint64_t line) {
 }
 
 void Survey::rows(std::string_view bytes) {
+  if (std::exchange(rows_are_jobs_, false))
+    databases_.back().code.emplace_back("background jobs of TimescaleDB");
   if (table_ != nullptr) {
     table_->rows += static_cast<std::uint64_t>(std::count(bytes.begin(), bytes.end(), '\n'));
     table_->bytes += bytes.size();

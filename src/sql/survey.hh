@@ -87,6 +87,7 @@ class Survey final : public Visitor {
   std::vector<DatabaseSurvey> announced_;  // CREATE DATABASE seen, \connect not yet
   std::map<Name, std::size_t> index_;      // of the latest database's tables
   SurveyTable* table_ = nullptr;           // whose rows are being read
+  bool rows_are_jobs_ = false;             // rows are programs to be run by TimescaleDB
   std::vector<Watch> watches_;
   const Watch* watch_ = nullptr;
   std::vector<std::size_t> watched_columns_;

@@ -13,20 +13,9 @@ import subprocess
 import unittest
 
 from harness import Cluster, Workspace, assert_exit, database_digest, diff_digests
+from undo_text import FIRST_LINE, packed, unpacked
 
 DB = "teslamate"
-FIRST_LINE = b"teslamate-backup undo 1 plain\n"
-
-
-def unpacked(path: pathlib.Path) -> bytes:
-    """As a person would read it: without its first line, by zstd."""
-    data = path.read_bytes()
-    assert data.startswith(FIRST_LINE), data[:40]
-    return subprocess.run(["zstd", "-dcq"], input=data[len(FIRST_LINE):], capture_output=True, check=True).stdout
-
-
-def packed(text: bytes) -> bytes:
-    return FIRST_LINE + subprocess.run(["zstd", "-cq"], input=text, capture_output=True, check=True).stdout
 
 
 class Undo(unittest.TestCase):

@@ -30,9 +30,12 @@ std::string read_answer(const std::stop_token& stop, std::size_t longest = longe
     std::array<char, 1> c{};
     const ssize_t got = ::read(STDIN_FILENO, c.data(), 1);
     if (got < 0 && errno == EINTR) continue;
-    if (got <= 0 || c[0] == '\n') break;
+    if (got > 0 && c[0] == '\n') return line;
+    if (got <= 0) break;
     line += c[0];
   }
+  // Without Enter the cursor still stands behind the question.
+  [[maybe_unused]] const ssize_t ignored = ::write(STDERR_FILENO, "\n", 1);
   return line;
 }
 

@@ -35,6 +35,7 @@ struct Options {
   bool allow_incomplete = false;
   bool trust_code = false;
   std::string files_to;
+  std::string scope;
   restore::Options restore;
   tools::RowOptions rows;
 };
@@ -77,6 +78,17 @@ void add_options(CLI::App& app, Options& options) {
       ->excludes(abort);
   as_database->excludes(in_place);
   tools::add_row_options(app, options.rows);
+  app.add_option("--scope", options.scope,
+                 "settings: only what was configured, into the live database: settings, cars, geofences, "
+                 "addresses")
+      ->type_name("SCOPE")
+      ->check(CLI::IsMember({"settings"}))
+      ->excludes(as_database)
+      ->excludes(in_place)
+      ->excludes(rollback)
+      ->excludes(abort)
+      ->excludes(drop)
+      ->group("Single rows, with TeslaMate running");
 }
 
 void take_settings(Options& options, const cli::Context& context) {
@@ -154,6 +166,12 @@ ExitCode run(Options& options, cli::Context& context) {
   }
   if (!options.files_to.empty()) return tools::restore_files_to(options.files_to, options.snapshot, context);
   take_settings(options, context);
+  if (!options.scope.empty()) {
+    if (options.rows.any())
+      throw Error(ExitCode::usage, "--scope settings takes no single drives, charges or cars");
+    tools::restore_settings(options.snapshot, options.restore, context);
+    return ExitCode::ok;
+  }
   if (options.rows.any()) {
     if (options.snapshot.empty() || options.restore.in_place || !options.restore.as_database.empty()) {
       throw Error(ExitCode::usage,

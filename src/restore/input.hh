@@ -16,12 +16,18 @@ struct Session;
 struct Target;
 class StagingDatabase;
 
+// How a snapshot is read before anything is touched. `stored`: every object is there as it was written; what
+// is in it is proved when it is loaded. `content`: decoded and compared with its name too.
+enum class Proof { stored, content };
+
 class Input {
  public:
   virtual ~Input() = default;
 
-  // Reads every byte, before anything is touched. Throws damaged, unsupported, refused.
-  virtual void read_everything(unsigned jobs, report::Reporter& reporter, const std::stop_token& stop) = 0;
+  // Reads every byte, before anything is touched; a file of another program always to its content. Throws
+  // damaged, unsupported, refused.
+  virtual void read_everything(Proof proof, unsigned jobs, report::Reporter& reporter,
+                               const std::stop_token& stop) = 0;
   // What it holds; of a file, known once it was read.
   virtual const repository::Manifest& manifest() const = 0;
   // What else must be right, or should be said, before it is loaded there.
@@ -31,6 +37,8 @@ class Input {
 
   virtual std::string word() const = 0;   // "snapshot" or "file", for messages
   virtual std::string title() const = 0;  // "snapshot 2026…", "the file /x/y.sql"
+  // What it is and where it comes from, for people: kind, whether complete, versions. Of a file, once read.
+  virtual std::string origin() const = 0;
   virtual std::string mark() const = 0;   // for the comment of databases: a snapshot's id, a file's name
   // Null when the content cannot be read in pieces.
   virtual const repository::BackupSource* source() const { return nullptr; }
@@ -39,12 +47,14 @@ class Input {
 class SnapshotInput final : public Input {
  public:
   explicit SnapshotInput(const repository::BackupSource& source) : source_(source) {}
-  void read_everything(unsigned jobs, report::Reporter& reporter, const std::stop_token& stop) override;
+  void read_everything(Proof proof, unsigned jobs, report::Reporter& reporter,
+                       const std::stop_token& stop) override;
   const repository::Manifest& manifest() const override { return source_.manifest(); }
   void preflight(Session& session, Target& target) override;
   void load(Session& session, const Target& target, const StagingDatabase& staging) override;
   std::string word() const override { return "snapshot"; }
   std::string title() const override { return "snapshot " + manifest().id; }
+  std::string origin() const override;
   std::string mark() const override { return manifest().id; }
   const repository::BackupSource* source() const override { return &source_; }
 

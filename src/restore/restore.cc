@@ -132,6 +132,12 @@ void list_kept_lines(Session& s, Outcome& out) {
 
 Outcome run(const Options& options, const BackupSource& source, const Adapters& adapters,
             report::Reporter& reporter, const std::stop_token& stop) {
+  if (!source.manifest().scope.empty()) {
+    throw Error(ExitCode::refused, source.describe() + " holds the settings only: nothing could take the place "
+                                                       "of the live database")
+        .with_state("nothing was changed")
+        .with_hint("bring the settings back with --scope settings");
+  }
   SnapshotInput input(source);
   return run(options, input, adapters, reporter, stop);
 }
@@ -157,7 +163,9 @@ Outcome run(const Options& options, Input& input, const Adapters& adapters, repo
     } else {
       for (const std::string& line : clear_leftovers(session)) reporter.note(line);
     }
-    input.read_everything(worker_count(options.jobs), reporter, stop);
+    // What only looks, and what loads into the live database itself, proves the content first.
+    const Proof proof = options.dry_run || options.in_place ? Proof::content : Proof::stored;
+    input.read_everything(proof, worker_count(options.jobs), reporter, stop);
     Target target = preflight(session, input.manifest());
     input.preflight(session, target);
     Outcome out;

@@ -2,6 +2,7 @@
 #include "retention/prune.hh"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/error.hh"
 #include "repository/removal.hh"
@@ -122,6 +123,17 @@ void execute(const Removal& removal, const Planned& planned) {
   }
 }
 
+// What a damaged tag said nobody knows: it may have been "pinned".
+void refuse_pinned(const repository::Repository& repository, const repository::Manifest& manifest) {
+  const std::string hint = "teslamate-snapshots tag " + manifest.id + " --unpin";
+  try {
+    if (!repository::read_tag(repository, manifest).pinned) return;
+  } catch (Error& error) {
+    throw error.with_hint(hint);
+  }
+  throw Error(ExitCode::refused, "snapshot " + manifest.id + " is pinned").with_hint(hint);
+}
+
 // Throws what forget() throws for ids that may not go.
 ForgetOutcome plan_forget(const repository::Repository& repository, const std::vector<std::string>& ids) {
   ForgetOutcome out;
@@ -130,17 +142,15 @@ ForgetOutcome plan_forget(const repository::Repository& repository, const std::v
   const std::vector<std::string> all = repository.snapshot_ids();
   for (const std::string& id : all) {
     const bool goes = std::ranges::find(ids, id) != ids.end();
+    std::optional<repository::Manifest> manifest;
     try {
-      const repository::Manifest manifest = repository.read_manifest(id);
-      if (goes && repository::read_tag(repository, manifest).pinned) {
-        throw Error(ExitCode::refused, "snapshot " + id + " is pinned")
-            .with_hint("teslamate-snapshots tag " + id + " --unpin");
-      }
-      complete_left += goes ? 0 : 1;
-      complete_goes = complete_goes || goes;
+      manifest = repository.read_manifest(id);
     } catch (const Error& error) {
       if (error.code() != ExitCode::damaged) throw;
     }
+    if (goes && manifest) refuse_pinned(repository, *manifest);
+    if (!goes && manifest) ++complete_left;
+    complete_goes = complete_goes || (goes && manifest.has_value());
     if (goes) {
       out.removed.push_back(id);
     } else {

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/error.hh"
+#include "base/newlines.hh"
 
 namespace tmb::sql {
 
@@ -62,6 +63,15 @@ void Reader::step(std::size_t count) {
     if (c == '\n') ++line_;
     if (c == '\0') refuse("a byte 0 in the text");
   }
+}
+
+void Reader::step_character() {
+  const int second = spelling_.wide == Wide::none ? end_of_text : peek(1);
+  std::size_t length =
+      spelling_.length_of(static_cast<unsigned char>(buffer_[at_]), static_cast<unsigned char>(second));
+  // What the text ends in is found out by whoever comes next.
+  while (length > 1 && peek(length - 1) == end_of_text) --length;
+  step(length);
 }
 
 void Reader::skip_spaces() {
@@ -124,7 +134,7 @@ bool Reader::read_statement() {
       step();
       if (parentheses_ == 0 && body_depth_ == 0) return true;
     } else if (c == '\'') {
-      if (!read_quoted('\'', !standard_strings_)) return false;
+      if (!read_quoted('\'', !spelling_.standard_strings)) return false;
     } else if (c == '"') {
       if (!read_quoted('"', false)) return false;
     } else if (c == '$') {
@@ -154,7 +164,7 @@ void Reader::read_word() {
   word_.clear();
   for (int c = peek(); continues_word(c); c = peek()) {
     if (word_.size() < 16) word_ += upper(c);
-    step();
+    step_character();
   }
   ++words_;
   // A routine whose body is SQL itself, BEGIN ATOMIC … END, has semicolons in it. As psql tells it.
@@ -172,10 +182,11 @@ bool Reader::read_quoted(char quote, bool escapes) {
     const int c = peek();
     if (c == end_of_text) return false;
     if (escapes && c == '\\') {
-      if (peek(1) == end_of_text) return false;
-      step(2);
-    } else if (c != quote) {
       step();
+      if (peek() == end_of_text) return false;
+      step_character();
+    } else if (c != quote) {
+      step_character();
     } else if (peek(1) == quote) {
       step(2);
     } else {
@@ -212,6 +223,9 @@ bool Reader::read_dollar() {
     return true;
   }
   while (continues_word(peek(length)) && peek(length) != '$') ++length;
+  const std::string_view seen(buffer_.data() + at_, length);
+  if (spelling_.wide != Wide::none && std::any_of(seen.begin(), seen.end(), [](char c) { return c < 0; }))
+    refuse("a dollar quote with letters of more than one byte");
   if (peek(length) != '$') {
     step();
     return true;
@@ -277,7 +291,7 @@ End Reader::read_rows(Handler& handler) {
       handler.end_of_rows();
       return End::between;
     }
-    if (text.size() < last.size()) return End::in_rows;
+    if (text.size() < last.size() && text.find('\n') == std::string_view::npos) return End::in_rows;
     std::size_t length = 0;
     if (const void* found = ::memmem(text.data(), text.size(), last_inside.data(), last_inside.size())) {
       length = static_cast<std::size_t>(static_cast<const char*>(found) - text.data()) + 1;
@@ -288,7 +302,7 @@ End Reader::read_rows(Handler& handler) {
     }
     if (length > 0) {
       const std::string_view part = text.substr(0, length);
-      line_ += static_cast<std::uint64_t>(std::count(part.begin(), part.end(), '\n'));
+      line_ += base::count_newlines(part);
       at_line_start = part.back() == '\n';
       handler.rows(part);
       start_ += length;

@@ -161,10 +161,24 @@ bool Token::is(std::string_view word) const {
   return true;
 }
 
-std::vector<Token> tokenize(std::string_view statement, Spelling spelling) {
+namespace {
+
+// A token takes many times the memory of a short word: what pg_dump writes has far fewer.
+std::vector<Token> all_of(Lexer& lexer) {
+  constexpr std::size_t most = 2'000'000;
   std::vector<Token> out;
+  for (Token token; lexer.next(token);) {
+    if (out.size() == most) throw Error(ExitCode::unsupported, "a statement has more than two million words");
+    out.push_back(token);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::vector<Token> tokenize(std::string_view statement, Spelling spelling) {
   Lexer lexer(statement, spelling);
-  for (Token token; lexer.next(token);) out.push_back(token);
+  std::vector<Token> out = all_of(lexer);
   if (lexer.broken() || lexer.depth() > 0 || out.empty() || !out.back().is_sign(';')) {
     throw Error(ExitCode::damaged, "a statement whose quotes or parentheses do not close");
   }
@@ -172,10 +186,8 @@ std::vector<Token> tokenize(std::string_view statement, Spelling spelling) {
 }
 
 std::vector<Token> words_in(std::string_view text, Spelling spelling) {
-  std::vector<Token> out;
   Lexer lexer(text, spelling);
-  for (Token token; lexer.next(token);) out.push_back(token);
-  return out;
+  return all_of(lexer);
 }
 
 std::string name_of(const Token& token) {

@@ -101,12 +101,45 @@ MISTAKES = [
      REFUSAL, "WhatCannotBeCarried.test_large_objects"),
     ("a pooler is not noticed", [("src/postgres/connection.cc", "if (pid.integer(0, 0) != out.backend_pid())", "if (false)")],
      REFUSAL, "Connecting.test_transaction_pooling_is_refused"),
+
+    # Files of other programs, archives, single rows, settings.
+    ("a setting is taken in words that we do not know", [("src/sql/judge_session.cc", 'if (value != "on" && value != "off") refuse(', 'if (false) refuse(')],
+     UNIT, "what the server would read in another way than we is refused"),
+    ("an encoding's name may hold anything", [("src/sql/judge_session.cc", 'if (!part) refuse(', 'if (!part && false) refuse(')],
+     UNIT, "what the server would read in another way than we is refused"),
+    ("unicode escapes are passed over", [("src/sql/statement_parts.cc", 'if (token.is("U") && i + 2', 'if (false && i + 2')],
+     UNIT, "what the server would read in another way than we is refused"),
+    ("a statement may have any number of words", [("src/sql/tokens.cc", "if (out.size() == most) throw", "if (false && out.size() == most) throw")],
+     UNIT, "what the server would read in another way than we is refused"),
+    ("every byte is a character", [("src/sql/spelling.hh", "return wide == Wide::gb18030 && second >= '0' && second <= '9' ? 4 : 2;", "return second == 0 ? 1 : 1;")],
+     UNIT, "a character's second byte is no backslash"),
+    ("functions that reach out are let through", [("src/sql/statement_parts.cc", "    if (bad) refuse(what,", "    if (bad && what.empty()) refuse(what,")],
+     UNIT, "what pg_dump does not write is refused as damaged"),
+    ("any language is let through", [("src/sql/judge_create.cc", 'if (name != "sql" && name != "plpgsql") {', 'if (name.empty()) {')],
+     UNIT, "what pg_dump does not write is refused as damaged"),
+    ("a dump's own functions are not told", [("src/sql/judge_create.cc", '  v.code = describe(kind, v.name) + " (" + name + ")";\n', "")],
+     UNIT, "code of the file's author is told*"),
+    ("a gzip may end anywhere", [("src/archive/sources.cc", 'if (stream_.avail_in == 0 && !refill()) fail("it ends too early");', "if (stream_.avail_in == 0 && !refill()) break;")],
+     UNIT, "every cut of a gzip is seen"),
+    ("the objects of a .tmb are not read", [("src/restore/verify.cc", "run_workers(worker_count(jobs), stop,", "run_workers(jobs, stop,")],
+     "integration/told_test.py", "Told.test_damage_anywhere_in_a_tmb_is_seen"),
+    ("a settings file holds every table", [("src/repository/manifest.cc", 'return table.schema != "public" ||', "return false &&"),
+                                           ("src/transfer/export_settings.cc", "if (manifest.tables.size() != teslamate::settings_tables.size())", "if (false)")],
+     "integration/settings_test.py", "Settings.test_the_file_holds_what_was_configured_and_nothing_else"),
+    ("changed settings are not kept for the undo", [("src/teslamate/settings_merge.cc", "    for (const Changes& of_table : changes) of_table.record(*pending.writer);\n", "")],
+     "integration/settings_test.py", "Settings.test_into_a_fresh_teslamate"),
+    ("settings of a newer TeslaMate are taken", [("src/teslamate/settings_merge.cc", "    require_schema(connection_, source_);\n", "")],
+     "integration/settings_test.py", "Settings.test_a_newer_teslamate_s_settings_are_refused"),
+    ("an imported snapshot stays the timer's", [("src/transfer/import.cc", "    manifest.scheduled = false;  // a person brought it: retention leaves it alone\n", "")],
+     "integration/import_test.py", "Import.test_what_a_timer_took_and_a_person_brings_back_is_the_person_s"),
+    ("Tracearr's word for its server is not heard", [("src/restore/file_input.cc", "said > m.server_version_number) {", "said < 0) {")],
+     "integration/foreign_corpus_test.py", "Corpus.test_every_file_has_its_code_and_message_and_nothing_is_touched"),
 ]
 
 
 def build(tree: pathlib.Path, out: pathlib.Path, program: str, command: str | None) -> None:
     environment = os.environ | {"CCACHE_NOHASHDIR": "1"}
-    target = "unit_tests" if program == UNIT else "teslamate-backup"
+    target = "unit_tests" if program == UNIT else "teslamate-backup" if program in (BACKUP, REFUSAL, KILL) else "all"
     if command:
         argv = [[command, str(tree), str(out), target]]
     else:

@@ -50,6 +50,17 @@
           module = pkgs.runCommand "module-evaluates" { } (
             if import ./tests/nixos/module_test.nix { inherit lib; } == [ ] then "touch $out" else "exit 1"
           );
+          # Fails on an option without a description.
+          options =
+            (pkgs.nixosOptionsDoc {
+              options = {
+                inherit
+                  (((import ./tests/nixos/evaluate.nix { inherit lib; }).evaluate [ ]).options.services)
+                  teslamate-backup
+                  ;
+              };
+              warningsAreErrors = true;
+            }).optionsCommonMark;
         }
       );
 
@@ -58,12 +69,17 @@
           inputsFrom = [ (package pkgs) ];
           packages = [
             pkgs.ccache
+            pkgs.clang
             pkgs.clang-tools
+            pkgs.elixir
+            pkgs.fish
             pkgs.mandoc
             pkgs.openssl
             pkgs.postgresql
             pkgs.shellcheck
             pkgs.strace
+            pkgs.zsh
+            pkgs.zstd
           ];
         };
       });

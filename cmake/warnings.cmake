@@ -11,7 +11,11 @@ endif()
 
 # Hardening for programs that parse hostile files; the sanitizers replace it where they are on.
 add_library(tm_hardening INTERFACE)
-if(TM_SANITIZE)
+if(TM_FUZZ)
+  target_compile_options(tm_hardening INTERFACE
+    -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(tm_hardening INTERFACE -fsanitize=address,undefined)
+elseif(TM_SANITIZE)
   target_compile_options(tm_hardening INTERFACE
     -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(tm_hardening INTERFACE -fsanitize=address,undefined)

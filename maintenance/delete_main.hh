@@ -19,11 +19,18 @@ struct DeleteOptions {
 
 inline void add_options(CLI::App& app, DeleteOptions& options) {
   const std::string what(teslamate::name_of(options.remove.kind));
-  app.add_option("ID", options.ids, "number of the " + what)->required()->type_name("ID");
-  if (options.remove.kind == teslamate::Kind::drive) {
-    app.add_option("--positions", options.positions,
-                   "keep or delete its track; without it, asks on a terminal and else keeps it")
-        ->type_name("keep|delete");
+  auto* ids = app.add_option("ID", options.ids, "number of the " + what)->type_name("ID");
+  if (options.remove.kind != teslamate::Kind::drive) {
+    ids->required();
+  } else {
+    auto* positions =
+        app.add_option("--positions", options.positions,
+                       "keep or delete its track; without it, asks on a terminal and else keeps it")
+            ->type_name("keep|delete");
+    app.add_flag("--orphaned-positions", options.remove.orphans,
+                 "no drive, but the tracks that deleted drives left behind")
+        ->excludes(ids)
+        ->excludes(positions);
   }
   app.add_flag("--force", options.remove.force,
                options.remove.kind == teslamate::Kind::car ? "also a car with an open drive or charge"
@@ -40,6 +47,9 @@ inline teslamate::Track track_of(const std::string& word) {
 }
 
 inline base::ExitCode run(DeleteOptions& options, cli::Context& context) {
+  if (options.ids.empty() && !options.remove.orphans) {
+    throw base::Error(base::ExitCode::usage, "say which drive, or --orphaned-positions");
+  }
   options.remove.ids = teslamate::parse_ids(options.ids, teslamate::name_of(options.remove.kind));
   options.remove.track = track_of(options.positions);
   const base::SystemClock clock;

@@ -2,8 +2,12 @@
 // teslamate-check: what is not as it should be in TeslaMate's database.
 #include "teslamate/check.hh"
 
+#include "catalog/reader.hh"
 #include "cli/run_main.hh"
+#include "report/wrap.hh"
+#include "teslamate/conflict.hh"
 #include "teslamate/reindex.hh"
+#include "teslamate/rpc.hh"
 #include "undo_adapters.hh"
 
 namespace {
@@ -23,7 +27,9 @@ void add_options(CLI::App& app, Options& options) {
 std::string installed_migration(const cli::Context& context) {
   const config::MaintenanceSettings& said = context.settings.maintenance;
   const base::Path folder =
-      said.migrations.empty() ? teslamate::migrations_of(said.rpc_command.front()) : said.migrations;
+      said.migrations.empty()
+          ? teslamate::migrations_of(teslamate::find_program(said.rpc_command.front(), context.environment))
+          : said.migrations;
   std::string newest = folder.empty() ? std::string() : teslamate::newest_migration(folder);
   if (newest.empty() && !said.migrations.empty()) {
     context.reporter.warning("there are no migrations in " + base::printable(said.migrations.string()));
@@ -44,9 +50,15 @@ base::ExitCode run(Options& options, cli::Context& context) {
   options.check.database = database.database;
   options.check.installed_migration = installed_migration(context);
   options.check.encryption_key = config::find_encryption_key(context.settings.database, context.environment);
-  const teslamate::CheckReport report = teslamate::check(connection, options.check, context.reporter);
-  maintenance::print(context, {teslamate::describe(report), teslamate::to_json(report)});
-  return report.findings.empty() ? base::ExitCode::ok : base::ExitCode::warnings;
+  catalog::limit_lock_waits(connection, 10000);
+  try {
+    const teslamate::CheckReport report = teslamate::check(connection, options.check, context.reporter);
+    maintenance::print(context, {teslamate::describe(report, report::terminal_columns(STDOUT_FILENO)),
+                                 teslamate::to_json(report)});
+    return report.findings.empty() ? base::ExitCode::ok : base::ExitCode::warnings;
+  } catch (const postgres::DatabaseError& error) {
+    teslamate::rethrow_conflict(error, database, "a table", "nothing was changed");
+  }
 }
 
 }  // namespace

@@ -22,11 +22,7 @@ let
   onSocket = lib.hasPrefix "/" db.host;
   defaultRepository = "/var/lib/teslamate-backup/repository";
   elsewhere = cfg.repository.path != defaultRepository;
-  onThisMachine = builtins.elem db.host [
-    "127.0.0.1"
-    "::1"
-    "localhost"
-  ];
+  onThisMachine = builtins.elem db.host (import ./local.nix).names;
   ownAccount = cfg.user == "teslamate-backup";
   mkName = name: "services.teslamate-backup.${name}";
 
@@ -39,6 +35,40 @@ let
     "teslamate-prune"
   ];
   services = reading ++ [ "teslamate-backup-notify@" ];
+
+  # Where a folder lies: the longest mount point that it is below.
+  fileSystemOf =
+    path:
+    lib.foldl' (
+      best: mount:
+      if (mount == "/" || path == mount || lib.hasPrefix "${mount}/" path) && lib.stringLength mount > lib.stringLength best then mount else best
+    ) "" ([ "/" ] ++ lib.attrNames (config.fileSystems or { }));
+  dataDir = config.services.postgresql.dataDir or "/var/lib/postgresql";
+  onServersDisk = config.services.postgresql.enable && fileSystemOf cfg.repository.path == fileSystemOf dataDir;
+  copiedAway = cfg.offsite.restic.enable || cfg.offsite.rclone.enable;
+
+  # Units of NixOS that are not there; those of packages are not known here.
+  missingUnits = lib.filter (
+    unit: lib.hasSuffix ".service" unit && !(config.systemd.services ? ${lib.removeSuffix ".service" unit})
+  ) cfg.units.stop;
+
+  # What a person wrote into `settings`, by its dotted name.
+  said = lib.concatLists (
+    lib.mapAttrsToList (
+      section: keys:
+      lib.optionals (lib.isAttrs keys) (
+        lib.mapAttrsToList (key: value: {
+          name = "${section}.${key}";
+          inherit value;
+        }) keys
+      )
+    ) cfg.settings
+  );
+  namesOf = wanted: lib.concatMapStringsSep ", " (s: mkName "settings.${s.name}") (lib.filter wanted said);
+  inStore = namesOf (
+    s: lib.hasSuffix "_file" s.name && lib.isString s.value && lib.hasPrefix "${builtins.storeDir}/" s.value
+  );
+  readable = namesOf (s: builtins.elem s.name [ "notify.webhook" "notify.ntfy" "notify.healthchecks" ]);
 
   # What nobody said is left to the programs' own defaults.
   withoutUnsaid = lib.filterAttrsRecursive (_: v: v != null && v != [ ] && v != "" && v != { });
@@ -153,7 +183,8 @@ let
           ++ lib.optionals pings notifySecrets;
         ReadWritePaths =
           optional elsewhere cfg.repository.path
-          ++ optional (cfg.metrics.textfile != null) (dirOf cfg.metrics.textfile);
+          # Its folder may be missing: a backup without metrics is one still.
+          ++ optional (cfg.metrics.textfile != null) "-${dirOf cfg.metrics.textfile}";
       })
       (mkIf (builtins.elem name reading && hasNetwork name) network)
       (mkIf (name == "teslamate-backup-notify@") { LoadCredential = notifySecrets; })
@@ -168,7 +199,10 @@ let
 in
 {
   _file = ./module.nix;
-  imports = [ ./options.nix ];
+  imports = [
+    ./options.nix
+    ./pitr.nix
+  ];
 
   config = mkIf cfg.enable {
     assertions = [
@@ -208,10 +242,52 @@ in
         assertion = cfg.polkit.enable -> config.security.polkit.enable;
         message = "${mkName "polkit.enable"} needs security.polkit.enable.";
       }
+      {
+        assertion = cfg.polkit.enable -> cfg.polkit.group != cfg.group;
+        message = "${mkName "polkit.group"} and ${mkName "group"} must differ: what reads the database has no business stopping TeslaMate.";
+      }
+      {
+        assertion = cfg.restore.statusCommand == [ ] || commandsStop;
+        message = "${mkName "restore.statusCommand"} is asked only where ${mkName "restore.stopCommand"} is set.";
+      }
+      {
+        assertion = cfg.notify.ntfyTokenFile == null || cfg.notify.ntfyFile != null;
+        message = "${mkName "notify.ntfyTokenFile"} needs ${mkName "notify.ntfyFile"}.";
+      }
+      {
+        assertion = (!onSocket && lib.hasPrefix "verify-" db.sslMode) -> db.caFile != null;
+        message = "${mkName "database.sslMode"} = ${db.sslMode} needs ${mkName "database.caFile"}.";
+      }
+      {
+        assertion = db.caFile != null -> (!onSocket && lib.hasPrefix "verify-" db.sslMode);
+        message = "${mkName "database.caFile"} is looked at only with verify-ca or verify-full in ${mkName "database.sslMode"}, and never over a socket.";
+      }
+      {
+        assertion = cfg.repository.createFolder -> elsewhere;
+        message = "${mkName "repository.createFolder"} is for another ${mkName "repository.path"} than the default, which systemd makes.";
+      }
+      {
+        assertion = builtins.match ".*[[:space:]%].*" cfg.repository.path == null;
+        message = "${mkName "repository.path"} may hold no blanks and no %: units could not name it.";
+      }
+      {
+        assertion = cfg.grafana.enable -> cfg.metrics.textfile != null;
+        message = "${mkName "grafana.enable"} needs ${mkName "metrics.textfile"}: the dashboard would be empty.";
+      }
+      {
+        assertion = inStore == "";
+        message = "${inStore}: in the world-readable store. Name a path as a string.";
+      }
     ];
     warnings =
-      optional (cfg.encryption.keyFile == null && !cfg.offsite.restic.enable && !cfg.offsite.rclone.enable)
+      optional (cfg.encryption.keyFile == null && !copiedAway)
         "${mkName "encryption.keyFile"} and ${mkName "offsite"} are unset: the backups are on this machine alone, and readable on it."
+      ++ optional (onServersDisk && !copiedAway)
+        "${mkName "repository.path"} is on the file system of services.postgresql.dataDir and ${mkName "offsite"} is unset: one broken disk takes the database and its backups."
+      ++ optional (missingUnits != [ ])
+        "${mkName "units.stop"} names ${lib.concatStringsSep ", " missingUnits}, which this configuration does not have: a restore would be refused. Name TeslaMate's unit, set ${mkName "restore.stopCommand"}, or [ ] where it runs elsewhere."
+      ++ optional (readable != "")
+        "${readable}: an address that lets in whoever knows it is in the world-readable store. Use ${mkName "notify"}.*File."
       ++ optional (cfg.schedule.drill == null)
         "${mkName "schedule.drill"} is null: nobody rehearses a restore until it is needed."
       ++ optional (cfg.schedule.backup == null)
@@ -267,7 +343,7 @@ in
         teslamate-backup-role.enable = false;
         postgresql-setup = mkIf db.createLocally {
           script = lib.mkAfter ''
-            psql -tAc 'GRANT pg_read_all_data TO "${db.user}"'
+            psql -tAc ${lib.escapeShellArg ''GRANT pg_read_all_data TO "${lib.replaceStrings [ "\"" ] [ "\"\"" ] db.user}"''}
           '';
         };
       }
@@ -332,9 +408,10 @@ in
       }
     ];
     security.polkit.extraConfig = mkIf cfg.polkit.enable (
-      lib.replaceStrings [ "teslamate-operators" ] [ cfg.polkit.group ] (
-        builtins.readFile ../systemd/teslamate-backup.rules
-      )
+      lib.replaceStrings
+        [ "teslamate-operators" ''"teslamate.service"'' ]
+        [ cfg.polkit.group (lib.concatMapStringsSep ", " builtins.toJSON (lib.unique (cfg.units.stop ++ [ "teslamate.service" ]))) ]
+        (builtins.readFile ../systemd/teslamate-backup.rules)
     );
   };
 

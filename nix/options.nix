@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-# What services.teslamate-backup takes. Defaults come from TeslaMate's own module where that is there.
+# What services.teslamate-backup takes. Defaults come from TeslaMate's own module where that is there. No option promises
+# what nobody does: the level of compression is the programs' own, sleep is held off during every restore, and pruning
+# follows every good backup.
 {
   config,
   options,
@@ -11,12 +13,29 @@
 let
   inherit (lib) literalExpression mkEnableOption mkOption types;
   cfg = config.services.teslamate-backup;
-  # TeslaMate's module may be absent, older or newer than this one: every look at it has an answer without it.
+  # TeslaMate's module may be absent, older or newer than this one: every look at it has an answer without it, also
+  # where an option was removed and throws when it is read.
   hasTeslaMate = options ? services.teslamate.enable;
-  tm = if hasTeslaMate then config.services.teslamate else { };
-  tmDatabase = tm.postgres or { };
-  tmServer = hasTeslaMate && tm.enable && (tmDatabase.enable_server or false);
-  localServer = config.services.postgresql.enable || tmServer;
+  tm =
+    path: default:
+    let
+      found = builtins.tryEval (
+        lib.attrByPath path default (if hasTeslaMate then config.services.teslamate else { })
+      );
+    in
+    if found.success then found.value else default;
+  tmEnabled = tm [ "enable" ] false;
+  tmServer = tmEnabled && tm [ "postgres" "enable_server" ] false;
+  tmHost = tm [ "postgres" "host" ] "127.0.0.1";
+  # A server here may be somebody else's, while TeslaMate's is on another machine.
+  tmElsewhere = tmEnabled && !tmServer && !builtins.elem tmHost local.names;
+  localServer = tmServer || (config.services.postgresql.enable && !tmElsewhere);
+  local = import ./local.nix;
+
+  # TeslaMate in a container that NixOS runs has a unit named after it.
+  oci = config.virtualisation.oci-containers or { };
+  inContainer = !tmEnabled && (oci.containers or { }) ? teslamate;
+  containerUnit = oci.containers.teslamate.serviceName or "${oci.backend or "podman"}-teslamate";
 
   mkFile =
     description: example:
@@ -96,28 +115,28 @@ in
     database = {
       host = mkOption {
         type = types.str;
-        default = if localServer then "/run/postgresql" else tmDatabase.host or "127.0.0.1";
+        default = if localServer then "/run/postgresql" else tmHost;
         defaultText = literalExpression ''"/run/postgresql" with a local server, else TeslaMate's, else "127.0.0.1"'';
         example = "db.example.net";
         description = "PostgreSQL server: the folder of its socket, a name or an address.";
       };
       port = mkOption {
         type = types.port;
-        default = tmDatabase.port or 5432;
+        default = tm [ "postgres" "port" ] 5432;
         defaultText = literalExpression "services.teslamate.postgres.port or 5432";
         example = 5433;
         description = "Its port.";
       };
       name = mkOption {
         type = types.str;
-        default = tmDatabase.database or "teslamate";
+        default = tm [ "postgres" "database" ] "teslamate";
         defaultText = literalExpression ''services.teslamate.postgres.database or "teslamate"'';
         example = "teslamate";
         description = "TeslaMate's database.";
       };
       owner = mkOption {
         type = types.str;
-        default = tmDatabase.user or "teslamate";
+        default = tm [ "postgres" "user" ] "teslamate";
         defaultText = literalExpression ''services.teslamate.postgres.user or "teslamate"'';
         example = "teslamate";
         description = "Role that owns it; a restore, which runs as root, connects as this role.";
@@ -208,13 +227,22 @@ in
 
     units.stop = mkOption {
       type = types.listOf types.str;
-      default = lib.optional (cfg.restore.stopCommand == [ ]) "teslamate.service";
-      defaultText = literalExpression ''[ "teslamate.service" ]'';
+      default =
+        if cfg.restore.stopCommand != [ ] then
+          [ ]
+        else if inContainer then
+          [ "${containerUnit}.service" ]
+        else
+          [ "teslamate.service" ];
+      defaultText = literalExpression ''[ "teslamate.service" ], or the unit of virtualisation.oci-containers.containers.teslamate'';
       example = [
         "podman-teslamate.service"
         "grafana.service"
       ];
-      description = "Units that a restore stops, in this order, and starts again in reverse.";
+      description = ''
+        Units that a restore stops, in this order, and starts again in reverse. None where TeslaMate runs on another
+        machine; a restore then has to be told `--no-service`.
+      '';
     };
     restore = {
       stopCommand = mkCommand "Stops a TeslaMate that is no unit, instead of `units.stop`." [
@@ -235,7 +263,7 @@ in
       ];
       healthUrl = mkOption {
         type = types.str;
-        default = "http://127.0.0.1:${toString (tm.port or 4000)}/health_check";
+        default = "http://127.0.0.1:${toString (tm [ "port" ] 4000)}/health_check";
         defaultText = literalExpression ''"http://127.0.0.1:''${services.teslamate.port or 4000}/health_check"'';
         example = "";
         description = "Address that must answer after a restore; empty: none is asked.";
@@ -280,6 +308,42 @@ in
       configFile = mkFile "rclone's configuration, with its secrets." "/run/secrets/rclone.conf";
     };
 
+    pitr = {
+      enable = mkEnableOption ''
+        point-in-time recovery, by `services.pgbackrest` beside our snapshots: the server on this machine archives every
+        change, so that any moment since the oldest full backup can be had again, of all its databases together. When the
+        archive cannot be written, the server keeps its changes until its disk is full: watch it
+      '';
+      repoPath = mkOption {
+        type = types.externalPath;
+        default = "/var/lib/pgbackrest";
+        example = "/mnt/usb/pgbackrest";
+        description = "Folder of pgBackRest's repository, best on another disk; it will belong to the account postgres.";
+      };
+      full = mkOption {
+        type = types.str;
+        default = "Sun *-*-* 03:00:00";
+        example = "*-*-01 03:00:00";
+        description = "When a full backup is taken, as in {manpage}`systemd.time(7)`.";
+      };
+      diff = mkOption {
+        type = types.nullOr types.str;
+        default = "Mon..Sat *-*-* 03:00:00";
+        example = "*-*-* 03:00:00";
+        description = "When what changed since the last full one is; `null`: never.";
+      };
+      retentionFull = mkOption {
+        type = types.ints.positive;
+        default = 2;
+        example = 4;
+        description = "How many full backups are kept, with all changes since the oldest of them.";
+      };
+      cipherPassFile = mkFile ''
+        File with one line, `PGBACKREST_REPO1_CIPHER_PASS=` and a passphrase, by which the repository is encrypted. To be
+        decided before its first backup. Only root need be able to read it.
+      '' "/run/secrets/pgbackrest";
+    };
+
     notify = {
       onFailure = mkOption {
         type = types.listOf types.str;
@@ -313,8 +377,8 @@ in
 
     grafana.enable = mkOption {
       type = types.bool;
-      default = hasTeslaMate && (tm.grafana.enable or false);
-      defaultText = literalExpression "services.teslamate.grafana.enable or false";
+      default = cfg.metrics.textfile != null && tm [ "grafana" "enable" ] false;
+      defaultText = literalExpression "metrics.textfile != null && services.teslamate.grafana.enable or false";
       example = true;
       description = "Whether Grafana shows the backups' dashboard; it needs `metrics.textfile` and Prometheus.";
     };
@@ -322,7 +386,7 @@ in
     polkit = {
       enable = mkEnableOption "members of `polkit.group` starting and stopping TeslaMate and our units without being root";
       group = mkOption {
-        type = types.str;
+        type = types.strMatching "[a-z_][a-z0-9_-]*";
         default = "teslamate-operators";
         example = "wheel";
         description = "That group. Not the group of `user`: what reads the database has no business stopping TeslaMate.";

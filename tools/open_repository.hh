@@ -21,12 +21,13 @@ inline repository::AskSecret ask_for_key(const cli::Context& context) {
   };
 }
 
-// Throws as Repository::open does. Who types a wrong passphrase may try again.
-inline repository::Repository open_repository_at(const cli::Context& context, const base::Path& path) {
+// What `open` gives, which asks for the key. Who types a wrong passphrase may try again.
+template <class Open>
+auto with_tries(const cli::Context& context, Open&& open) {
   constexpr int tries = 3;
   for (int i = 1;; ++i) {
     try {
-      return repository::Repository::open(path, ask_for_key(context));
+      return open();
     } catch (const base::Error& error) {
       const bool again = error.code() == base::ExitCode::wrong_key && i < tries && context.on_terminal() &&
                          !context.stop.stop_requested() &&
@@ -35,6 +36,11 @@ inline repository::Repository open_repository_at(const cli::Context& context, co
       context.reporter.note(error.message());
     }
   }
+}
+
+// Throws as Repository::open does.
+inline repository::Repository open_repository_at(const cli::Context& context, const base::Path& path) {
+  return with_tries(context, [&] { return repository::Repository::open(path, ask_for_key(context)); });
 }
 
 // As open_repository_at, and throws as Context::repository does; damaged when another repository stands

@@ -50,7 +50,8 @@ ExitCode run(const Options& options, cli::Context& context) {
   }
   static_cast<void>(context.repository());  // named at all?
   const base::SystemClock clock;
-  const status::Status found = status::gather(context.settings, clock, how_to_open(context));
+  const status::Status found =
+      status::gather(context.settings, clock, how_to_open(context), status::read_our_timers);
   context.document.update(status::to_json(found));
   for (const std::string& line : status::describe(found)) context.reporter.result(line);
   if (!options.html.empty())

@@ -10,6 +10,7 @@
 #include "status/rotation.hh"
 #include "verify/describe.hh"
 #include "verify/file.hh"
+#include "verify/live.hh"
 #include "verify/vault.hh"
 #include "verify/verify.hh"
 
@@ -23,6 +24,7 @@ struct Options {
   std::vector<std::string> what;  // snapshots, or folders of repositories
   bool read_data = false;
   bool rotate = false;
+  bool live = false;
 };
 
 void add_options(CLI::App& app, Options& options) {
@@ -32,6 +34,7 @@ void add_options(CLI::App& app, Options& options) {
   app.add_flag("--rotate", options.rotate,
                "read a part, another one in each run: everything within [goals] read_all_within")
       ->excludes(all);
+  app.add_flag("--live", options.live, "hold the newest snapshot against the live database, row by row, too");
 }
 
 // Will the tokens of the newest snapshot open with the ENCRYPTION_KEY of today, as far as that is known here?
@@ -81,6 +84,16 @@ ExitCode verify_one(const base::Path& path, const verify::Options& options,
   return code;
 }
 
+// How long it is ago that the last byte of the repository had been read, by full and by partial readings.
+void tell_age_of_reading(const status::Rotation& rotation, base::Time now, cli::Context& context) {
+  const auto all_read = rotation.all_read();
+  context.document["all_read_since"] = all_read ? report::Json(base::iso_utc(*all_read)) : report::Json();
+  context.reporter.result(all_read
+                              ? "every byte of the repository was read within the last " +
+                                    report::duration(std::chrono::duration<double>(now - *all_read).count())
+                              : "not every byte of the repository has been read yet");
+}
+
 ExitCode run(const Options& options, cli::Context& context) {
   context.reporter.set_status_sink([](std::string_view status) { service::notify_status(status); });
   std::vector<base::Path> repositories;
@@ -111,6 +124,9 @@ ExitCode run(const Options& options, cli::Context& context) {
   const base::SystemClock clock;
   const base::Time began = clock.now();
   auto rotation = status::Rotation::read(state, repositories.front());
+  if (options.live && !whole)
+    throw Error(ExitCode::usage,
+                "--live is about the newest snapshot of the settings' repository: name nothing else");
   if (options.rotate) {
     if (!whole) throw Error(ExitCode::usage, "--rotate goes through the whole repository: name nothing else");
     how.parts = rotation.due(began, context.settings.goals.read_all_within);
@@ -129,7 +145,11 @@ ExitCode run(const Options& options, cli::Context& context) {
   if (code == ExitCode::ok) {
     if (options.rotate) rotation.mark(how.parts, began);
     if (options.read_data && whole) rotation.mark_all(began);
-    if (whole) rotation.write(state, repositories.front());
+    if (whole) {
+      rotation.write(state, repositories.front());
+      tell_age_of_reading(rotation, clock.now(), context);
+    }
+    if (options.live) tools::verify_live(context);
     return code;
   }
   throw Error(code, code == ExitCode::damaged ? "there is damage in " + damaged
@@ -147,7 +167,9 @@ int main(int argc, char** argv) {
   info.about =
       "Checks that the snapshots of a repository, or a file, are complete and unchanged. Changes nothing.";
   info.epilogue =
-      "Exit codes: 0 intact, 10 no repository there, 13 damaged, 17 unreadable, 21 no such snapshot.";
+      "Exit codes: 0 intact, 10 no repository there, 13 damaged, 17 unreadable, 21 no such snapshot,\n"
+      "22 the live database cannot be compared.";
+  info.database = true;
   info.repository = true;
   info.jobs = true;
   info.state = true;

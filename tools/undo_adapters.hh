@@ -62,6 +62,7 @@ inline teslamate::MaintenanceAdapters adapters(const cli::Context& context, cons
           context.settings.state_dir,
           clock,
           seal,
+          !context.yes,
           [&context](const std::string& question) { context.confirm(question); },
           [&context](const std::string& question) { return ask(context, question); }};
 }

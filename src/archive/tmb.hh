@@ -94,6 +94,8 @@ class TmbSource final : public repository::BackupSource {
   const repository::Manifest& manifest() const override { return manifest_; }
   void read(repository::ObjectType type, const repository::ObjectRef& ref, repository::Workspace& workspace,
             std::string& content) const override;
+  void check(repository::ObjectType type, const repository::ObjectRef& ref,
+             repository::Workspace& workspace) const override;
   std::string describe() const override;
 
   bool encrypted() const { return format_.encrypted; }
@@ -101,6 +103,8 @@ class TmbSource final : public repository::BackupSource {
   const TmbFile& file() const { return file_; }
 
  private:
+  std::string shown(const repository::ObjectRef& ref) const;  // for messages
+
   TmbFile file_;
   repository::Format format_;
   std::shared_ptr<const repository::KeyRing> ring_;

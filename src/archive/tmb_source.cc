@@ -88,7 +88,18 @@ void TmbSource::read(repository::ObjectType type, const repository::ObjectRef& r
                      repository::Workspace& workspace, std::string& content) const {
   std::string bytes;
   file_.read_object(ref.id, bytes);
-  store_.open_file(type, ref, bytes, ref.id + " of " + file_.name(), workspace, content);
+  store_.open_file(type, ref, bytes, shown(ref), workspace, content);
+}
+
+void TmbSource::check(repository::ObjectType type, const repository::ObjectRef& ref,
+                      repository::Workspace& workspace) const {
+  std::string bytes;
+  file_.read_object(ref.id, bytes);
+  store_.check_file(type, ref, bytes, shown(ref), workspace);
+}
+
+std::string TmbSource::shown(const repository::ObjectRef& ref) const {
+  return ref.id + " of " + file_.name();
 }
 
 std::string TmbSource::describe() const { return "snapshot " + manifest_.id + " in " + file_.name(); }

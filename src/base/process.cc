@@ -68,6 +68,8 @@ ProcessResult run_process(const ProcessOptions& options, std::size_t output_limi
       kill_at = now + patience;
     }
     if (now > kill_at) ::kill(-pid, SIGKILL);
+    // What left its group, as a daemon does, may hold the pipes for ever.
+    if (now - std::chrono::seconds(1) > kill_at) break;
   }
   result.exit_code = wait_for_child(pid);
   if (overflow) {

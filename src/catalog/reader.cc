@@ -342,14 +342,15 @@ PageRows count_rows(Connection& connection, const std::string& table, std::uint6
 }
 
 std::string copy_out_statement(const Connection& connection, const Table& table, std::uint64_t first_page,
-                               std::optional<std::uint64_t> end_page, std::optional<std::int64_t> age) {
+                               std::optional<std::uint64_t> end_page, std::optional<std::int64_t> age,
+                               Written written) {
+  const char* compared = written == Written::since ? " AND age(xmin) <= " : " AND age(xmin) > ";
   std::string columns;
   for (const std::string& column : table.columns) {
     columns += (columns.empty() ? "" : ", ") + connection.identifier(column);
   }
   return "COPY (SELECT " + columns + " FROM ONLY " + qualified(connection, table.schema, table.name) +
-         page_condition(first_page, end_page) + (age ? " AND age(xmin) <= " + std::to_string(*age) : "") +
-         ") TO STDOUT";
+         page_condition(first_page, end_page) + (age ? compared + std::to_string(*age) : "") + ") TO STDOUT";
 }
 
 void limit_lock_waits(Connection& connection, int timeout_ms) {

@@ -51,10 +51,12 @@ struct PageRows {
 // `end` empty: to the end. A version whose age cannot be told (after 2^31 transactions) counts as young.
 PageRows count_rows(postgres::Connection& connection, const std::string& table, std::uint64_t first_page,
                     std::optional<std::uint64_t> end_page, std::int64_t age);
-// The COPY statement for the same pages; with `age`, of the rows alone that count_rows calls young.
+// The COPY statement for the same pages; with `age`, of the rows alone that count_rows calls young, or of the
+// others.
+enum class Written { since, before };
 std::string copy_out_statement(const postgres::Connection& connection, const Table& table,
                                std::uint64_t first_page, std::optional<std::uint64_t> end_page,
-                               std::optional<std::int64_t> age);
+                               std::optional<std::int64_t> age, Written written = Written::since);
 
 // From now on a statement of this session that has waited `timeout_ms` for a lock throws DatabaseError 55P03.
 // To be called first: also the functions above lock what they look at (pg_relation_size, a sequence's state).

@@ -143,6 +143,10 @@ DatabaseIdentity read_identity(Connection& connection) {
   return {r.string(0, 0), r.string(0, 1), r.string(0, 2)};
 }
 
+void prefer_index_lookups(Connection& connection) {
+  connection.execute("SET random_page_cost = 1.1; SET enable_mergejoin = off");
+}
+
 TransactionEnd read_transaction_end(Connection& connection, const std::string& transaction) {
   if (transaction.empty()) return TransactionEnd::unknown;
   try {

@@ -63,6 +63,10 @@ std::string sequence_of(postgres::Connection& connection, const Relation& relati
 // The sequence whose values a column takes, when it is behind `value`, is set to it. Never moves one back.
 void raise_sequence(postgres::Connection& connection, const Relation& relation, const std::string& column);
 
+// For the rest of the session: rows by their keys are looked up in an index and not found by reading a table
+// or an index through. For acts on few rows, which lie together and have just been read.
+void prefer_index_lookups(postgres::Connection& connection);
+
 struct DatabaseIdentity {
   std::string system_identifier;  // of the server
   std::string name;

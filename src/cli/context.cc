@@ -30,9 +30,12 @@ std::string read_answer(const std::stop_token& stop, std::size_t longest = longe
     std::array<char, 1> c{};
     const ssize_t got = ::read(STDIN_FILENO, c.data(), 1);
     if (got < 0 && errno == EINTR) continue;
-    if (got <= 0 || c[0] == '\n') break;
+    if (got > 0 && c[0] == '\n') return line;
+    if (got <= 0) break;
     line += c[0];
   }
+  // Without Enter the cursor still stands behind the question.
+  [[maybe_unused]] const ssize_t ignored = ::write(STDERR_FILENO, "\n", 1);
   return line;
 }
 
@@ -88,7 +91,8 @@ void Context::confirm(const std::string& question) const {
 bool Context::on_terminal() const { return ::isatty(STDIN_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1; }
 
 base::Secret Context::ask_secret(const std::string& question) const {
-  constexpr std::size_t longest_secret = 4096;
+  // A terminal cuts a line at 4095 characters and says nothing: what is as long as that may have been longer.
+  constexpr std::size_t longest_secret = 4095;
   if (!on_terminal()) {
     throw Error(ExitCode::wrong_key, "a passphrase is needed and there is no terminal to ask on")
         .with_hint("name a file with --key-file or [repository] key_file, or use a systemd credential");
@@ -98,6 +102,10 @@ base::Secret Context::ask_secret(const std::string& question) const {
   base::write_all(STDERR_FILENO, base::printable(question) + ": ", "the terminal");
   base::Secret answer(read_answer(stop, longest_secret));
   base::write_all(STDERR_FILENO, "\n", "the terminal");
+  if (answer.reveal().size() >= longest_secret) {
+    throw Error(ExitCode::refused, "that is more than a terminal takes on one line")
+        .with_hint("put a passphrase as long as that into a file: --key-file, --new-passphrase-file");
+  }
   return answer;
 }
 

@@ -75,9 +75,13 @@ std::vector<unsigned> trusted_owners(const DatabaseSettings& database) {
   return account ? std::vector<unsigned>{account->uid} : std::vector<unsigned>{};
 }
 
+// A unit that may not read root's file is handed a copy of it.
+base::Path environment_file_here(const DatabaseSettings& database, const Environment& environment) {
+  return credential(environment, "environment-file").value_or(database.environment_file);
+}
+
 Environment read_environment_file(const base::Path& path, const Environment& environment,
                                   const DatabaseSettings& database) {
-  // A unit that may not read root's file is handed a copy of it.
   const base::Path file = credential(environment, "environment-file").value_or(path);
   const std::string bytes =
       read_private_file(file, environment, max_environment_file_bytes, trusted_owners(database));
@@ -105,7 +109,13 @@ namespace {
 
 // Byte for byte, but for one newline at the end.
 base::Secret read_key_file(const base::Path& path, const Environment& environment) {
-  std::string bytes = read_private_file(path, environment, max_secret_bytes, {});
+  std::string bytes;
+  try {
+    bytes = read_private_file(path, environment, max_secret_bytes, {});
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::damaged) throw;  // too long: nothing of the repository is damaged
+    throw Error(ExitCode::wrong_key, error.message()).with_hint("name the file with the key");
+  }
   if (bytes.ends_with('\n')) bytes.pop_back();
   if (bytes.empty())
     throw Error(ExitCode::wrong_key, printable(path.string()) + " should hold a key but is empty");

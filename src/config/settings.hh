@@ -87,6 +87,10 @@ void apply_environment(Settings& settings, const Environment& environment);
 // Throws refused when a file with secrets is open to others, local_io when it cannot be read.
 DatabaseSettings resolve_database(const DatabaseSettings& configured, const Environment& environment);
 
+// Where TeslaMate's environment file, which is named, is read from: the credential `environment-file`, else
+// itself.
+base::Path environment_file_here(const DatabaseSettings& database, const Environment& environment);
+
 // What TeslaMate's environment file says, which must be private. Empty where none is named.
 Environment read_environment_file(const DatabaseSettings& database, const Environment& environment);
 

@@ -204,7 +204,7 @@ void ThrowAwayCluster::start(const std::string& folder_of_programs) {
 void ThrowAwayCluster::create_roles(const repository::Manifest& manifest) {
   postgres::Connection connection = postgres::Connection::open(settings_, stop_);
   std::vector<std::string> wanted = manifest.roles;
-  wanted.push_back(manifest.database.owner);
+  if (!manifest.database.owner.empty()) wanted.push_back(manifest.database.owner);
   const std::vector<std::string> missing = catalog::missing_roles(connection, wanted);
   for (const std::string& role : std::set<std::string>(missing.begin(), missing.end()))
     connection.execute("CREATE ROLE " + connection.identifier(role));

@@ -10,7 +10,7 @@ namespace {
 
 std::string against_goal(double value, double goal) {
   if (goal <= 0) return "";
-  return std::string(value <= goal ? " (within the goal of " : " (MORE than the goal of ") +
+  return std::string(!misses(value, goal) ? " (within the goal of " : " (MORE than the goal of ") +
          report::duration(goal) + ")";
 }
 
@@ -21,10 +21,10 @@ std::vector<std::string> describe(const Outcome& outcome, const Goals& goals) {
   report::Table table({{""}, {"", report::Align::right}});
   for (const auto& [verb, seconds] : outcome.phases) table.add_row({verb, report::duration(seconds)});
   for (std::string& line : table.lines()) lines.push_back("  " + std::move(line));
-  lines.push_back("snapshot " + outcome.snapshot +
-                  " comes back: " + report::counted(outcome.rows, "row", "rows") + " in " +
+  lines.push_back(outcome.title + " comes back: " + report::counted(outcome.rows, "row", "rows") + " in " +
                   report::counted(outcome.tables, "table", "tables") + ", " +
-                  report::counted(outcome.cars, "car", "cars") + " as in the snapshot, " +
+                  report::counted(outcome.cars, "car", "cars") + " as in the " +
+                  (outcome.file.empty() ? "snapshot" : "file") + ", " +
                   report::counted(outcome.answers.size(), "dashboard question", "dashboard questions") +
                   " answered" + (outcome.vault.empty() ? "" : "; " + outcome.vault));
   lines.push_back("recovery time  " + report::duration(outcome.recovery_seconds) +
@@ -43,6 +43,7 @@ Json to_json(const Outcome& outcome, const Goals& goals) {
   for (const teslamate::DashboardAnswer& one : outcome.answers)
     answers.push_back({{"name", one.name}, {"rows", one.rows}, {"seconds", one.seconds}});
   return {{"snapshot", outcome.snapshot},
+          {"file", outcome.file},
           {"snapshot_time", base::iso_utc(outcome.snapshot_time)},
           {"cluster", outcome.cluster},
           {"rows", outcome.rows},

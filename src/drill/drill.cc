@@ -64,12 +64,14 @@ class ThrowAwayDatabase {
   std::uint32_t oid_ = 0;
 };
 
-void compare_cars(Connection& connection, const repository::Manifest& manifest, Outcome& out) {
+void compare_cars(Connection& connection, const restore::Input& input, Outcome& out) {
+  const repository::Manifest& manifest = input.manifest();
+  const std::string word = "the " + input.word();
   const std::vector<teslamate::Car> cars = teslamate::read_cars(connection);
   out.cars = cars.size();
   if (cars.size() != manifest.cars.size()) {
-    throw Error(ExitCode::damaged, "the restored database has " + std::to_string(cars.size()) +
-                                       " cars, the snapshot has " + std::to_string(manifest.cars.size()));
+    throw Error(ExitCode::damaged, "the restored database has " + std::to_string(cars.size()) + " cars, " +
+                                       word + " has " + std::to_string(manifest.cars.size()));
   }
   for (std::size_t i = 0; i < cars.size(); ++i) {
     const teslamate::Car& found = cars[i];
@@ -79,7 +81,7 @@ void compare_cars(Connection& connection, const repository::Manifest& manifest, 
                       found.last_date == wanted.last_date;
     if (same) continue;
     throw Error(ExitCode::damaged, "car " + std::to_string(wanted.id) + " " + printable(wanted.name) +
-                                       " does not have the drives and charges that the snapshot says");
+                                       " does not have the drives and charges that " + word + " says");
   }
 }
 
@@ -92,11 +94,11 @@ void look_at_vault(Connection& connection, const Adapters& adapters, Outcome& ou
   if (vault.answer == teslamate::KeyAnswer::right) out.vault = vault.sentence;
 }
 
-void look_at(ThrowAwayDatabase& database, const repository::Manifest& manifest, const Adapters& adapters,
-             Outcome& out, report::Reporter& reporter, const std::stop_token& stop) {
+void look_at(ThrowAwayDatabase& database, const restore::Input& input, const Adapters& adapters, Outcome& out,
+             report::Reporter& reporter, const std::stop_token& stop) {
   reporter.begin_phase("looking", "as a user would", 0, report::Unit::items);
   Connection connection = database.connect(stop);
-  compare_cars(connection, manifest, out);
+  compare_cars(connection, input, out);
   look_at_vault(connection, adapters, out);
   out.answers = teslamate::ask_like_dashboards(connection);
   out.database_bytes = database.bytes();
@@ -104,19 +106,21 @@ void look_at(ThrowAwayDatabase& database, const repository::Manifest& manifest, 
                      report::counted(out.answers.size(), "dashboard question", "dashboard questions"));
 }
 
-}  // namespace
-
-Outcome run(const Options& options, const repository::BackupSource& source, const Adapters& adapters,
-            report::Reporter& reporter, const std::stop_token& stop) {
-  const repository::Manifest& manifest = source.manifest();
-  Outcome out;
-  out.snapshot = manifest.id;
+void describe_content(const restore::Input& input, base::Time now, Outcome& out) {
+  const repository::Manifest& manifest = input.manifest();
+  (input.source() != nullptr ? out.snapshot : out.file) = input.mark();
+  out.title = input.title();
   out.snapshot_time = manifest.time;
+  out.recovery_point_seconds = std::chrono::duration<double>(now - manifest.time).count();
   out.rows = manifest.rows();
   out.tables = manifest.tables.size();
-  const base::Time now = adapters.clock.now();
-  out.recovery_point_seconds = std::chrono::duration<double>(now - manifest.time).count();
+}
 
+}  // namespace
+
+Outcome run(const Options& options, restore::Input& input, const Adapters& adapters,
+            report::Reporter& reporter, const std::stop_token& stop) {
+  const base::Time now = adapters.clock.now();
   restore::Options how;
   how.as_database = std::string(no_live_database) + "_" + base::compact_utc(now);
   how.as_marked = true;
@@ -128,13 +132,15 @@ Outcome run(const Options& options, const repository::BackupSource& source, cons
   const restore::Adapters below{server,  adapters.folder,           adapters.clock,
                                 nullptr, [](const std::string&) {}, {}};
   PhaseTimes phases(reporter);
+  Outcome out;
   const auto began = std::chrono::steady_clock::now();
   try {
-    static_cast<void>(restore::run(how, source, below, phases, stop));
+    static_cast<void>(restore::run(how, input, below, phases, stop));
     out.recovery_seconds = seconds_since(began);
     out.phases = phases.times();
+    describe_content(input, now, out);  // of a file it is known only now
     ThrowAwayDatabase database(server, how.as_database, reporter);
-    look_at(database, manifest, adapters, out, reporter, stop);
+    look_at(database, input, adapters, out, reporter, stop);
     out.looking_seconds = seconds_since(began) - out.recovery_seconds;
   } catch (Error& error) {
     throw error.with_state("this was a rehearsal: the live database was not touched");

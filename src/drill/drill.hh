@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The rehearsal: a snapshot restored the way a restore does it, into a database that nobody uses, looked at
-// as its users would, timed, and removed. The live database is not touched, not even asked.
+// The rehearsal: a snapshot or a file restored the way a restore does it, into a database that nobody uses,
+// looked at as its users would, timed, and removed. The live database is not touched, not even asked.
 #pragma once
 
 #include <stop_token>
@@ -14,7 +14,7 @@
 #include "postgres/connection.hh"
 #include "report/json.hh"
 #include "report/reporter.hh"
-#include "repository/source.hh"
+#include "restore/input.hh"
 #include "teslamate/dashboard_queries.hh"
 
 namespace tmb::drill {
@@ -32,8 +32,10 @@ struct Adapters {
 };
 
 struct Outcome {
-  std::string snapshot;
-  base::Time snapshot_time{};
+  std::string snapshot;        // empty: a file was rehearsed
+  std::string file;            // empty: a snapshot was
+  std::string title;           // either, for messages
+  base::Time snapshot_time{};  // of a file: when it was written last
   std::uint64_t rows = 0;
   std::uint64_t tables = 0;
   std::uint64_t database_bytes = 0;
@@ -50,13 +52,15 @@ struct Outcome {
 
 // Throws what a restore throws, and damaged or database when what was restored does not serve. The throw-away
 // database is gone in any case but that of a kill: then the next drill or restore drops it by its mark.
-Outcome run(const Options& options, const repository::BackupSource& source, const Adapters& adapters,
+Outcome run(const Options& options, restore::Input& input, const Adapters& adapters,
             report::Reporter& reporter, const std::stop_token& stop);
 
+// Seconds; 0: there is no goal.
 struct Goals {
   double rpo_seconds = 0;
   double rto_seconds = 0;
 };
+inline bool misses(double value, double goal) { return goal > 0 && value > goal; }
 std::vector<std::string> describe(const Outcome& outcome, const Goals& goals);
 report::Json to_json(const Outcome& outcome, const Goals& goals);
 

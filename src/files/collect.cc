@@ -71,6 +71,22 @@ class Collector {
     add_entry(path, status, 0);
   }
 
+  // systemd hands a unit that may not read `path` a copy of it.
+  void add_copy(const base::Path& path, const base::Path& copy) {
+    struct stat status {};
+    if (::stat(copy.c_str(), &status) != 0 || !S_ISREG(status.st_mode))
+      return problem("cannot read", copy, errno);
+    struct stat original {};
+    if (::stat(path.c_str(), &original) != 0 || !S_ISREG(original.st_mode)) {
+      original = status;  // cannot be looked at: then it is root's, and private
+      original.st_mode = S_IFREG | 0600U;
+      original.st_uid = 0;
+      original.st_gid = 0;
+    }
+    if (!seen_.insert(path.string()).second) return;
+    read_file(copy, describe(path, original, CarriedFile::Kind::file), status, 0);
+  }
+
   void add_sqlite(const base::Path& path) {
     struct stat status {};
     if (::stat(path.c_str(), &status) != 0) return problem("cannot read", path, errno);
@@ -129,11 +145,15 @@ class Collector {
   }
 
   void add_file(const base::Path& path, const struct stat& status, unsigned depth) {
+    read_file(path, describe(path, status, CarriedFile::Kind::file), status, depth);
+  }
+
+  // `file` describes it, `path` is where its content is.
+  void read_file(const base::Path& path, CarriedFile file, const struct stat& status, unsigned depth) {
     // Only the named ones may be links.
     const int nofollow = depth > 0 ? O_NOFOLLOW : 0;
     const base::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | nofollow));
     if (!fd) return problem("cannot read", path, errno);
-    CarriedFile file = describe(path, status, CarriedFile::Kind::file);
     std::string piece(std::min<std::size_t>(piece_bytes, static_cast<std::size_t>(status.st_size) + 1), '\0');
     std::size_t filled = 0;
     for (;;) {
@@ -197,6 +217,7 @@ Collected collect(const Wanted& wanted, const Store& store) {
   Collector collector(wanted, store);
   // First: where a folder holds a database of SQLite, the copy that SQLite makes is the one that counts.
   for (const base::Path& path : wanted.sqlite) collector.add_sqlite(path.lexically_normal());
+  for (const auto& [path, copy] : wanted.copies) collector.add_copy(path.lexically_normal(), copy);
   for (const base::Path& path : wanted.paths) collector.add(path.lexically_normal());
   std::ranges::sort(collector.out.files, {}, &CarriedFile::path);
   return std::move(collector.out);

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,9 +18,10 @@ namespace tmb::files {
 struct Wanted {
   std::vector<base::Path> paths;                      // files and folders; one that is a link is followed
   std::vector<base::Path> sqlite;                     // databases of SQLite
+  std::map<base::Path, base::Path> copies;            // files whose content is read from another one
   std::vector<std::string> exclude;                   // shell patterns of names inside folders
   std::uint64_t max_bytes = std::uint64_t{1} << 30U;  // of all together
-  bool empty() const { return paths.empty() && sqlite.empty(); }
+  bool empty() const { return paths.empty() && sqlite.empty() && copies.empty(); }
 };
 
 struct Collected {

@@ -111,10 +111,13 @@ class Extractor {
     UniqueFd at(::fcntl(root_.get(), F_DUPFD_CLOEXEC, 0));
     if (!at) throw failed("cannot open", file);
     for (std::size_t i = 0; i + 1 < parts.size(); ++i) {
-      if (::mkdirat(at.get(), parts[i].c_str(), 0700) != 0 && errno != EEXIST)
-        throw failed("cannot make the folder of", file);
+      const bool made = ::mkdirat(at.get(), parts[i].c_str(), 0700) == 0;
+      if (!made && errno != EEXIST) throw failed("cannot make the folder of", file);
       UniqueFd next(::openat(at.get(), parts[i].c_str(), folder_flags));
       if (!next) throw failed("cannot open the folder of", file);
+      // One that the snapshot does not carry, such as /etc, as it is everywhere: who copies all of this over
+      // a system must not close it to everybody. The folder around it is private.
+      if (made && ::fchmod(next.get(), 0755) != 0) throw failed("cannot set the mode of the folder of", file);
       at = std::move(next);
     }
     return at;

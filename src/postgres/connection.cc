@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -52,9 +53,16 @@ class ThreadUser {
   bool changed_ = false;
 };
 
+// libpq's message on one line: what follows a tab there only advises, as our hints do.
 std::string trimmed(std::string_view text) {
-  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.remove_suffix(1);
-  return printable(text);
+  std::string line;
+  while (!text.empty()) {
+    const auto end = std::min(text.find('\n'), text.size());
+    const auto part = text.substr(0, end);
+    if (!part.empty() && part.front() != '\t') line += (line.empty() ? "" : "; ") + printable(part);
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return line;
 }
 
 std::string field(const PGresult* result, int code) {

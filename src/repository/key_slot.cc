@@ -18,6 +18,7 @@ using base::printable;
 namespace {
 
 constexpr std::string_view slot_magic = "teslamate-backup key";
+constexpr std::string_view earlier_prefix = "previous-";
 constexpr std::string_view earlier_magic = "teslamate-backup previous key";
 constexpr int version = 1;
 constexpr std::string_view hex_digits = "0123456789abcdef";
@@ -85,7 +86,7 @@ void check_cost(const KeySlot& slot, const ScryptBounds& bounds) {
   if (slot.kind != KeySlot::Kind::passphrase) return;
   const crypto::ScryptCost& c = slot.cost;
   const bool sane = std::has_single_bit(c.n) && c.n >= bounds.least_n && c.n <= bounds.most_n && c.r >= 1 &&
-                    c.r <= 16 && c.p >= 1 && c.p <= 4 && c.memory() <= bounds.most_memory;
+                    c.r <= 16 && c.p >= 1 && c.p <= 2 && c.memory() <= bounds.most_memory / c.p;
   if (!sane) {
     throw Error(ExitCode::damaged,
                 "key slot " + slot.slot +
@@ -99,24 +100,43 @@ std::string chain_covers(const RepositoryKeys& keys, const std::string& earlier)
          "\n";
 }
 
-// The master key before `keys`, if its file is there.
+struct EarlierKey {
+  std::string key_id;    // of the master key that opens it
+  std::string previous;  // of the one within
+  std::string wrapped;
+};
+
+// Throws damaged.
+EarlierKey earlier_from_file(const std::string& bytes, const std::string& what) {
+  const Json json = open_sealed_json(bytes, what);
+  return reading_json(what, [&] {
+    EarlierKey out{json.at("key"), json.at("previous"), json.at("wrapped")};
+    const bool sane = json.at("magic") == earlier_magic && is_hex(out.key_id, 32) &&
+                      is_hex(out.previous, 32) && is_hex(out.wrapped, 2 * wrapped_bytes);
+    if (!sane) throw Error(ExitCode::damaged, what + " is not what this program writes");
+    return out;
+  });
+}
+
+// The master key before `keys`, if there is a file that holds it. One that is damaged or forged is as good as
+// none: today's snapshots do not need it, and whoever does need it says that it is missing.
 std::shared_ptr<const RepositoryKeys> open_earlier(const RepositoryKeys& keys,
                                                    const std::vector<KeyFile>& files) {
   for (const KeyFile& file : files) {
-    if (!file.name.starts_with("previous-")) continue;
-    const Json json = open_sealed_json(file.bytes, "keys/" + printable(file.name));
-    const auto found = reading_json(file.name, [&] {
-      if (json.at("magic") != earlier_magic || json.at("key") != keys.key_id) return std::string();
-      const auto wrapped = json.at("wrapped").get<std::string>();
-      const auto id = json.at("previous").get<std::string>();
+    if (!file.name.starts_with(earlier_prefix)) continue;
+    try {
+      const EarlierKey earlier = earlier_from_file(file.bytes, "keys/" + printable(file.name));
       std::string bytes;
-      const bool opened = is_hex(wrapped, 2 * wrapped_bytes) &&
-                          crypto::open_sealed(keys.chain, chain_covers(keys, id), from_hex(wrapped), bytes);
-      if (!opened) throw Error(ExitCode::damaged, "keys/" + printable(file.name) + " was changed");
-      return bytes;
-    });
-    if (!found.empty())
-      return std::make_shared<const RepositoryKeys>(crypto::Key::from(found), keys.repository_id);
+      if (earlier.key_id != keys.key_id ||
+          !crypto::open_sealed(keys.chain, chain_covers(keys, earlier.previous), from_hex(earlier.wrapped),
+                               bytes))
+        continue;
+      auto out = std::make_shared<const RepositoryKeys>(crypto::Key::from(bytes), keys.repository_id);
+      crypto::wipe(bytes.data(), bytes.size());
+      return out;
+    } catch (const Error& error) {
+      if (error.code() != ExitCode::damaged) throw;
+    }
   }
   return nullptr;
 }
@@ -137,13 +157,14 @@ KeyRing make_ring(const Format& format, std::shared_ptr<const RepositoryKeys> ke
   ring.plain_too = format.from_plain();
   const bool known = !ring.rekeying || ring.plain_too ||
                      (!ring.earlier.empty() && ring.earlier.front()->key_id == format.rekey_from);
-  if (!known) throw Error(ExitCode::damaged, "keys/previous-" + format.rekey_from + ".json is missing");
+  if (!known)
+    throw Error(ExitCode::damaged, "keys/previous-" + format.rekey_from + ".json is missing or damaged");
   return ring;
 }
 
-std::string list_of(const std::vector<std::string>& texts) {
+std::string list_of(const std::vector<KeyFolder::Damaged>& files) {
   std::string out;
-  for (const std::string& text : texts) out += (out.empty() ? "" : "; ") + text;
+  for (const KeyFolder::Damaged& file : files) out += (out.empty() ? "" : "; ") + file.why;
   return out;
 }
 
@@ -209,7 +230,8 @@ KeySlot slot_from_file(const std::string& bytes, const std::string& what) {
     s.wrapped = json.at("wrapped");
     const bool sane = is_hex(s.key_id, 32) && is_hex(s.slot, 8) && is_hex(s.salt, 2 * salt_bytes) &&
                       is_hex(s.commit, 64) && is_hex(s.wrapped, 2 * wrapped_bytes);
-    if (!sane) throw Error(ExitCode::damaged, what + " is not what this program writes");
+    // To the byte: no second spelling of a member, and none besides.
+    if (!sane || to_file(s) != bytes) throw Error(ExitCode::damaged, what + " is not what this program writes");
     return s;
   });
 }
@@ -246,14 +268,17 @@ std::string seal_earlier(const RepositoryKeys& keys, const RepositoryKeys& earli
 KeyFolder read_slots(const std::vector<KeyFile>& files) {
   KeyFolder out;
   for (const KeyFile& file : files) {
-    if (file.name.starts_with("previous-")) continue;
     try {
+      if (file.name.starts_with(earlier_prefix)) {
+        static_cast<void>(earlier_from_file(file.bytes, "keys/" + printable(file.name)));
+        continue;
+      }
       KeySlot slot = slot_from_file(file.bytes, "keys/" + printable(file.name));
       if (slot.file_name() != file.name)
         throw Error(ExitCode::damaged, "keys/" + printable(file.name) + " is the file of slot " + slot.slot);
       out.slots.push_back(std::move(slot));
     } catch (const Error& error) {
-      out.damaged.push_back(error.message());
+      out.damaged.push_back({file.name, error.message(), error.code()});
     }
   }
   std::ranges::sort(out.slots, {}, &KeySlot::slot);
@@ -268,10 +293,17 @@ Unlocked unlock(const Format& format, const std::vector<KeyFile>& files, const A
     return slot.key_id != format.key_id || slot.repository_id != format.id;
   });
   if (folder.slots.empty()) {
-    throw Error(ExitCode::damaged, "the repository " + name + " has no key slot that could open it" +
-                                       (folder.damaged.empty() ? "" : ": " + list_of(folder.damaged)))
-        .with_hint("bring back the folder keys/ from another copy of the repository");
+    const bool newer = !folder.damaged.empty() && std::ranges::all_of(folder.damaged, [](const auto& d) {
+      return d.code == ExitCode::unsupported;
+    });
+    throw Error(newer ? ExitCode::unsupported : ExitCode::damaged,
+                "the repository " + name + " has no key slot that could open it" +
+                    (folder.damaged.empty() ? "" : ": " + list_of(folder.damaged)))
+        .with_hint(newer ? "use a newer program"
+                         : "bring back the folder keys/ from another copy of the repository");
   }
+  if (folder.slots.size() > max_slots)
+    throw Error(ExitCode::damaged, "the repository " + name + " has more key slots than these programs make");
   if (!ask) {
     throw Error(ExitCode::wrong_key, "the repository " + name + " is encrypted and no key was given")
         .with_hint("name a file with --key-file or [repository] key_file, or run it on a terminal");
@@ -285,7 +317,7 @@ Unlocked unlock(const Format& format, const std::vector<KeyFile>& files, const A
       master = open_slot(slot, secret, bounds);
     } catch (const Error& error) {
       if (error.code() != ExitCode::damaged) throw;
-      folder.damaged.push_back(error.message());
+      folder.damaged.push_back({slot.file_name(), error.message(), error.code()});
       continue;
     }
     if (!master) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/clock.hh"
+#include "base/exit_code.hh"
 #include "base/secret.hh"
 #include "crypto/derive.hh"
 #include "repository/format.hh"
@@ -20,8 +21,11 @@
 
 namespace tmb::repository {
 
+// How many slots for one master key there may be: each passphrase slot that is tried costs half a second.
+inline constexpr std::size_t max_slots = 32;
+
 // What scrypt may cost. Slots come from files that somebody else may have written, so there is a limit on
-// both sides: at most 256 MiB of memory and about a second.
+// both sides: twice the work of what we write, and at most 256 MiB of memory.
 struct ScryptBounds {
   std::uint64_t least_n = std::uint64_t{1} << 15U;
   std::uint64_t most_n = std::uint64_t{1} << 18U;
@@ -67,8 +71,13 @@ struct KeyFile {
 };
 
 struct KeyFolder {
-  std::vector<KeySlot> slots;        // by name; of every master key
-  std::vector<std::string> damaged;  // names of files that are no good, with the reason
+  struct Damaged {
+    std::string name;                               // within keys/
+    std::string why;                                // names it, too
+    base::ExitCode code = base::ExitCode::damaged;  // or unsupported
+  };
+  std::vector<KeySlot> slots;    // by name; of every master key
+  std::vector<Damaged> damaged;  // files that are no good
 };
 KeyFolder read_slots(const std::vector<KeyFile>& files);
 

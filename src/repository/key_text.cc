@@ -24,7 +24,7 @@ std::string to_digits(std::string_view bytes, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) {
     unsigned value = 0;
     for (std::size_t bit = i * 5; bit < i * 5 + 5; ++bit)
-      value = value * 2 + ((static_cast<unsigned char>(bytes[bit / 8]) >> (7 - bit % 8)) & 1U);
+      value = value * 2 + ((unsigned{static_cast<unsigned char>(bytes[bit / 8])} >> (7 - bit % 8)) & 1U);
     out += alphabet[value];
   }
   return out;

@@ -101,6 +101,12 @@ void compare(const Repository& repository, const LastSeen& seen) {
   std::vector<std::string> gone;
   std::ranges::copy_if(seen.snapshots, std::back_inserter(gone),
                        [&](const std::string& id) { return !there.contains(id); });
+  const TagChanges tags = seen.tags.empty() ? TagChanges{} : tag_changes(repository, seen.tags);
+  for (const auto& [id, changed] : seen.tags) {
+    const auto tag = tags.find(id);
+    if (there.contains(id) && (tag == tags.end() || tag->second < changed))
+      throw refuse("lacks what was said of snapshot " + printable(id) + " (teslamate-snapshots tag)");
+  }
   const bool older = newest_sequence(repository) < seen.sequence;
   if (gone.empty() && !older) return;
   const std::set<std::string> removed = read_removed(repository);
@@ -130,20 +136,42 @@ std::optional<LastSeen> recall(const base::Path& state_dir, const base::Path& re
     seen.encrypted = json.value("encrypted", false);
     seen.generation = json.value("generation", std::uint64_t{0});
     seen.snapshots = json.value("snapshots", std::vector<std::string>());
+    seen.tags = json.value("tags", TagChanges());
     return seen;
   });
 }
 
+namespace {
+
+TagChanges known_tags(const base::Path& state_dir, const base::Path& repository_path) {
+  try {
+    const auto seen = recall(state_dir, repository_path);
+    return seen ? seen->tags : TagChanges{};
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::damaged) throw;
+    return {};  // a damaged memory is replaced
+  }
+}
+
+}  // namespace
+
 void remember(const base::Path& state_dir, const Repository& repository, const LastSeen& seen) {
   if (!is_folder(state_dir)) return;
+  const TagChanges known = known_tags(state_dir, repository.path());
   const Json json{{"path", printable(full_path(repository.path()))},
                   {"repository", seen.repository_id},
                   {"sequence", seen.sequence},
                   {"snapshot", seen.snapshot},
                   {"encrypted", repository.encrypted()},
                   {"generation", repository.format().generation},
-                  {"snapshots", repository.snapshot_ids()}};
+                  {"snapshots", repository.snapshot_ids()},
+                  {"tags", tag_changes(repository, known)}};
   publish_owned(memory_of(state_dir, repository.path()), seal_json(json), base::Overwrite::yes);
+}
+
+void remember_changes(const base::Path& state_dir, const Repository& repository) {
+  const auto seen = recall(state_dir, repository.path());
+  if (seen && seen->repository_id == repository.id()) remember(state_dir, repository, *seen);
 }
 
 void compare_with_memory(const Repository& repository, const base::Path& state_dir) {

@@ -9,6 +9,7 @@
 
 #include "base/file.hh"
 #include "repository/repository.hh"
+#include "repository/tags.hh"
 
 namespace tmb::repository {
 
@@ -20,15 +21,18 @@ struct LastSeen {
   bool encrypted = false;
   std::uint64_t generation = 0;          // of format.json
   std::vector<std::string> snapshots{};  // all that were there
+  TagChanges tags{};                     // of the snapshots with a tag of their own
 };
 
 // nullopt when nothing was remembered of `repository_path`, or the state folder cannot be read.
 std::optional<LastSeen> recall(const base::Path& state_dir, const base::Path& repository_path);
 // Does nothing when the state folder does not exist. Throws local_io.
 void remember(const base::Path& state_dir, const Repository& repository, const LastSeen& seen);
+// Where this repository is remembered already, what has changed in it since. Throws local_io.
+void remember_changes(const base::Path& state_dir, const Repository& repository);
 
-// Throws damaged when this machine remembers another repository here, a later state of it, or snapshots that
-// are gone without having been removed by one of our programs.
+// Throws damaged when this machine remembers another repository here, a later state of it, a later tag of a
+// snapshot, or snapshots that are gone without having been removed by one of our programs.
 void compare_with_memory(const Repository& repository, const base::Path& state_dir);
 
 // To be called before snapshots are removed: who remembers them shall not think that they were lost.

@@ -33,6 +33,8 @@ crypto::Digest checksum_of(std::string_view file) {
 
 }  // namespace
 
+bool has_magic(std::string_view file) { return file.starts_with(magic); }
+
 std::uint64_t max_plain_bytes_of(ObjectType type) {
   return type == ObjectType::manifest ? std::uint64_t{256} << 20U : max_plain_bytes;
 }
@@ -75,11 +77,11 @@ void write_checksum(std::string& file) {
 
 const char* parse_header(std::string_view file, Header& header) {
   if (file.size() < header_bytes) return "is shorter than its header";
-  if (!file.starts_with(magic)) return "does not begin with the magic of an object";
+  if (!has_magic(file)) return "does not begin with the magic of an object";
   const auto type = static_cast<unsigned char>(file[4]);
   const auto codec = static_cast<unsigned char>(file[5]);
   const auto flags = static_cast<unsigned char>(file[6]);
-  if (type < 1 || type > 4 || codec > 1) return "has an unknown type or codec";
+  if (type < 1 || type > 5 || codec > 1) return "has an unknown type or codec";
   if (flags > sealed_flag || file[7] != 0) return "uses reserved bits";
   header = {static_cast<ObjectType>(type),
             static_cast<Codec>(codec),

@@ -24,6 +24,7 @@ struct Header {
   std::uint64_t key_tag = 0;  // of a sealed one: the first eight bytes of the key's id
 };
 
+bool has_magic(std::string_view file);
 std::uint64_t max_plain_bytes_of(ObjectType type);
 std::uint64_t key_tag_of(std::string_view key_id);    // 32 hex digits
 std::string key_id_beginning(std::uint64_t key_tag);  // its first 16

@@ -27,6 +27,7 @@ namespace {
 
 // What may stand in a file besides the encoded content.
 constexpr std::uint64_t max_file_bytes = max_encoded_bytes + (std::uint64_t{1} << 20U);
+constexpr const char* other_length = "has another length than the manifest says";
 
 }  // namespace
 
@@ -34,6 +35,8 @@ Workspace::Workspace() : impl_(std::make_unique<Impl>()) {}
 Workspace::Workspace(Workspace&&) noexcept = default;
 Workspace& Workspace::operator=(Workspace&&) noexcept = default;
 Workspace::~Workspace() = default;
+
+bool is_object_file(std::string_view bytes) { return object_file::has_magic(bytes); }
 
 void check_object_id(std::string_view id) {
   const bool digits =
@@ -46,19 +49,26 @@ base::Path ObjectStore::path_of(const std::string& id) const { return root_ / id
 
 const RepositoryKeys* ObjectStore::sealing_keys() const { return ring_ ? ring_->current.get() : nullptr; }
 
-const char* ObjectStore::open(ObjectType type, std::string_view file, std::string_view name,
-                              Workspace& workspace, std::string& content, const RepositoryKeys** used) const {
-  Header header;
+const char* ObjectStore::look(ObjectType type, std::string_view file, Header& header,
+                              const RepositoryKeys*& keys) const {
   if (const char* problem = object_file::parse_header(file, header)) return problem;
   if (const char* problem = object_file::check_payload(file, header)) return problem;
   if (header.type != type) return "is of another type than the manifest says";
-  const RepositoryKeys* keys = nullptr;
+  keys = nullptr;
   if (header.sealed) {
     keys = ring_ ? ring_->find(object_file::key_id_beginning(header.key_tag)) : nullptr;
     if (keys == nullptr) return "is sealed with a key that is not this repository's";
   } else if (sealing_keys() != nullptr && !ring_->plain_too) {
     return "is not sealed, as everything in this repository is";
   }
+  return nullptr;
+}
+
+const char* ObjectStore::open(ObjectType type, std::string_view file, std::string_view name,
+                              Workspace& workspace, std::string& content, const RepositoryKeys** used) const {
+  Header header;
+  const RepositoryKeys* keys = nullptr;
+  if (const char* problem = look(type, file, header, keys)) return problem;
   if (used != nullptr) *used = keys;
   return workspace.impl().decode(file, header, keys, name, content);
 }
@@ -165,13 +175,27 @@ void ObjectStore::open_file(ObjectType type, const ObjectRef& ref, std::string_v
   check_object_id(ref.id);
   const RepositoryKeys* used = nullptr;
   const char* problem = open(type, file, ref.id, workspace, content, &used);
-  if (problem == nullptr && content.size() != ref.plain_bytes)
-    problem = "has another length than the manifest says";
+  if (problem == nullptr && content.size() != ref.plain_bytes) problem = other_length;
   if (problem == nullptr && id_of(type, content, used) != ref.id)
     problem = "holds other content than its name says";
   if (problem == nullptr) return;
   content.clear();
   throw Error(ExitCode::damaged, "object " + printable(where) + " " + problem);
+}
+
+void ObjectStore::check_file(ObjectType type, const ObjectRef& ref, std::string_view file,
+                             const std::string& where, Workspace& workspace) const {
+  check_object_id(ref.id);
+  Header header;
+  const RepositoryKeys* keys = nullptr;
+  const char* problem = look(type, file, header, keys);
+  if (problem == nullptr && header.plain_bytes != ref.plain_bytes) problem = other_length;
+  if (problem == nullptr && keys != nullptr) problem = workspace.impl().unseal(file, *keys, ref.id);
+  if (problem != nullptr) throw Error(ExitCode::damaged, "object " + printable(where) + " " + problem);
+}
+
+void ObjectStore::check(ObjectType type, const ObjectRef& ref, Workspace& workspace) const {
+  check_file(type, ref, read_file(ref.id), path_of(ref.id).string(), workspace);
 }
 
 bool ObjectStore::looks_intact(const ObjectRef& ref) const {

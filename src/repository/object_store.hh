@@ -4,7 +4,7 @@
 //
 // An object file, version 1 (integers little-endian):
 //    0   4  magic "TMO1"
-//    4   1  type: 1 table rows, 2 schema, 3 carried file, 4 manifest
+//    4   1  type: 1 table rows, 2 schema, 3 carried file, 4 manifest, 5 tag
 //    5   1  codec: 0 plain, 1 columns (columns.hh)
 //    6   2  flags: 1 sealed
 //    8   8  plain length, at most 64 MiB
@@ -30,7 +30,11 @@
 
 namespace tmb::repository {
 
-enum class ObjectType : unsigned char { rows = 1, schema = 2, file = 3, manifest = 4 };
+namespace object_file {
+struct Header;
+}
+
+enum class ObjectType : unsigned char { rows = 1, schema = 2, file = 3, manifest = 4, tag = 5 };
 
 inline constexpr std::uint64_t max_plain_bytes = std::uint64_t{64} << 20U;
 
@@ -86,6 +90,11 @@ class ObjectStore {
   // The verified content of such a file. Throws damaged, calling the file `where`.
   void open_file(ObjectType type, const ObjectRef& ref, std::string_view file, const std::string& where,
                  Workspace& workspace, std::string& content) const;
+  // Whether such a file is there as it was written: its checksum, and its seal where it has one. What it
+  // decodes to is not looked at: that is for open_file, and get. Throws damaged.
+  void check_file(ObjectType type, const ObjectRef& ref, std::string_view file, const std::string& where,
+                  Workspace& workspace) const;
+  void check(ObjectType type, const ObjectRef& ref, Workspace& workspace) const;
   // The same for a file that has a name of its own, such as a manifest: open_named_file does not compare
   // lengths.
   void make_named_file(ObjectType type, std::string_view name, std::string_view content, Workspace& workspace,
@@ -110,6 +119,9 @@ class ObjectStore {
  private:
   void mark_changed(const std::string& id) const;
   const RepositoryKeys* sealing_keys() const;  // null: nothing is sealed
+  // nullptr when its header, its checksum and what it is sealed with are as they should, else what is wrong.
+  const char* look(ObjectType type, std::string_view file, object_file::Header& header,
+                   const RepositoryKeys*& keys) const;
   // nullptr when done, else what is wrong; `used` are then the keys that opened it.
   const char* open(ObjectType type, std::string_view file, std::string_view name, Workspace& workspace,
                    std::string& content, const RepositoryKeys** used) const;
@@ -122,6 +134,9 @@ class ObjectStore {
   using Flags = std::array<std::atomic<bool>, 256>;
   std::unique_ptr<Flags> changed_ = std::make_unique<Flags>();  // shards with names not yet synced
 };
+
+// Whether these bytes claim to be an object's file, and not JSON as it is.
+bool is_object_file(std::string_view bytes);
 
 // Throws damaged unless `id` is 64 lower-case hex digits: ids become file names.
 void check_object_id(std::string_view id);

@@ -14,6 +14,7 @@
 #include "repository/objects_of.hh"
 #include "repository/owned_file.hh"
 #include "repository/removal.hh"
+#include "repository/tags.hh"
 
 namespace tmb::repository {
 
@@ -58,8 +59,10 @@ class Resealing {
   void run() {
     // All manifests first: one that cannot be read stops the change before anything is removed.
     std::vector<Manifest> manifests;
-    for (const std::string& id : newest_first(repository_))
+    for (const std::string& id : newest_first(repository_)) {
       manifests.push_back(repository_.read_manifest(id));
+      static_cast<void>(read_tag(repository_, manifests.back()));
+    }
     for (const Manifest& m : manifests) total_ += m.plain_bytes();
     for (Manifest& m : manifests) {
       reseal(m);
@@ -91,6 +94,9 @@ class Resealing {
     }
     for_each_object(manifest, [&](ObjectType type, ObjectRef& ref) { ref.id = renamed(type, ref); });
     repository_.objects().sync_directories();
+    // Before the manifest: a snapshot that is sealed anew is not looked at again after a cut.
+    if (const auto tag = reseal_tag(repository_, manifest.id))
+      publish_owned(tag_path(repository_, manifest.id), *tag, base::Overwrite::yes);
     publish_owned(repository_.path() / "snapshots" / (manifest.id + ".json"),
                   repository_.make_manifest_file(manifest), base::Overwrite::yes, 0400);
   }
@@ -162,6 +168,7 @@ void require_all_readable(const Repository& repository, const std::stop_token& s
   std::set<std::pair<ObjectType, std::string>> seen;
   for (const std::string& id : newest_first(repository)) {
     const Manifest manifest = repository.read_manifest(id);
+    static_cast<void>(read_tag(repository, manifest));
     for_each_object(manifest, [&](ObjectType type, const ObjectRef& ref) {
       if (stop.stop_requested()) throw Error(ExitCode::interrupted, "interrupted; nothing was changed");
       if (seen.insert({type, ref.id}).second) repository.objects().get(type, ref, workspace, content);

@@ -13,6 +13,7 @@
 #include "repository/last_seen.hh"
 #include "repository/owned_file.hh"
 #include "repository/sealed_json.hh"
+#include "repository/tags.hh"
 
 namespace tmb::repository {
 
@@ -121,7 +122,7 @@ void Removal::remove_snapshots(const std::vector<std::string>& ids) const {
   for (const std::string& id : ids) unlink_file(folder / (id + ".json"));
   base::sync_directory(folder);
   if (!noted) record_removed(repository_, ids);
-  for (const std::string& id : ids) unlink_file(repository_.path() / "tags" / (id + ".json"));
+  for (const std::string& id : ids) unlink_file(tag_path(repository_, id));
 }
 
 void Removal::remove_objects(const std::vector<std::string>& ids) const {

@@ -204,7 +204,7 @@ Manifest open_manifest_file(const std::string& bytes, const std::string& id, con
                             const std::shared_ptr<const KeyRing>& ring) {
   std::string text;
   const std::string* json = &bytes;
-  if (bytes.starts_with("TMO1")) {
+  if (is_object_file(bytes)) {
     Workspace workspace;
     ObjectStore({}, ring).open_named_file(ObjectType::manifest, id, bytes, workspace, text);
     json = &text;

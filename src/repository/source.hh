@@ -19,6 +19,12 @@ class BackupSource {
   // own workspace.
   virtual void read(ObjectType type, const ObjectRef& ref, Workspace& workspace,
                     std::string& content) const = 0;
+  // Whether an object is there as it was stored. A source that can tell without decoding it does. Throws
+  // damaged. For several threads too.
+  virtual void check(ObjectType type, const ObjectRef& ref, Workspace& workspace) const {
+    std::string content;
+    read(type, ref, workspace, content);
+  }
   // For messages: "snapshot 2026…-7f3a of /var/lib/…".
   virtual std::string describe() const = 0;
 };
@@ -31,6 +37,9 @@ class RepositorySource final : public BackupSource {
   void read(ObjectType type, const ObjectRef& ref, Workspace& workspace,
             std::string& content) const override {
     repository_.objects().get(type, ref, workspace, content);
+  }
+  void check(ObjectType type, const ObjectRef& ref, Workspace& workspace) const override {
+    repository_.objects().check(type, ref, workspace);
   }
   std::string describe() const override;
 

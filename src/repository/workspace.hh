@@ -69,14 +69,20 @@ struct Workspace::Impl {
     return ZSTD_isError(got) != 0 || got != size ? "does not decompress" : nullptr;
   }
 
+  // nullptr when done, else what is wrong. `opened` is then what was sealed.
+  const char* unseal(std::string_view bytes, const RepositoryKeys& keys, std::string_view name) {
+    const std::string aad = object_file::additional_data(bytes, keys.repository_id, name);
+    const std::string_view sealed = bytes.substr(object_file::header_bytes);
+    return sealer.open(keys.data, aad, sealed, opened) ? nullptr : "is forged, or is that of another place";
+  }
+
   // nullptr when done, else what is wrong. `content` is then the plain content, its name not yet checked.
   // `keys` open a sealed file, `name` is the object's.
   const char* decode(std::string_view bytes, const object_file::Header& header, const RepositoryKeys* keys,
                      std::string_view name, std::string& content) {
     std::string_view frame = bytes.substr(object_file::header_bytes);
     if (header.sealed) {
-      const std::string aad = object_file::additional_data(bytes, keys->repository_id, name);
-      if (!sealer.open(keys->data, aad, frame, opened)) return "is forged, or is that of another place";
+      if (const char* problem = unseal(bytes, *keys, name)) return problem;
       frame = opened;
     }
     if (header.codec == object_file::Codec::plain) {

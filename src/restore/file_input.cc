@@ -74,7 +74,7 @@ std::string FileInput::origin() const {
   return out + (migration.empty() ? "; not of TeslaMate" : "; TeslaMate's schema " + migration);
 }
 
-void FileInput::read_everything(unsigned, report::Reporter& reporter, const std::stop_token& stop) {
+void FileInput::read_everything(Proof, unsigned, report::Reporter& reporter, const std::stop_token& stop) {
   if (file_.content() == Content::tracearr) tracearr_ = read_tracearr(file_.metadata());
   if (file_.content() != Content::plain_sql) tools_ = newest_tools(options_.pg_bin_dir);
   if (file_.has_carriage_returns()) {

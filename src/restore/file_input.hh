@@ -27,7 +27,8 @@ class FileInput final : public Input {
  public:
   FileInput(archive::InputFile file, FileOptions options);
 
-  void read_everything(unsigned jobs, report::Reporter& reporter, const std::stop_token& stop) override;
+  void read_everything(Proof proof, unsigned jobs, report::Reporter& reporter,
+                       const std::stop_token& stop) override;
   const repository::Manifest& manifest() const override { return manifest_; }
   void preflight(Session& session, Target& target) override;
   void load(Session& session, const Target& target, const StagingDatabase& staging) override;

@@ -16,12 +16,18 @@ struct Session;
 struct Target;
 class StagingDatabase;
 
+// How a snapshot is read before anything is touched. `stored`: every object is there as it was written; what
+// is in it is proved when it is loaded. `content`: decoded and compared with its name too.
+enum class Proof { stored, content };
+
 class Input {
  public:
   virtual ~Input() = default;
 
-  // Reads every byte, before anything is touched. Throws damaged, unsupported, refused.
-  virtual void read_everything(unsigned jobs, report::Reporter& reporter, const std::stop_token& stop) = 0;
+  // Reads every byte, before anything is touched; a file of another program always to its content. Throws
+  // damaged, unsupported, refused.
+  virtual void read_everything(Proof proof, unsigned jobs, report::Reporter& reporter,
+                               const std::stop_token& stop) = 0;
   // What it holds; of a file, known once it was read.
   virtual const repository::Manifest& manifest() const = 0;
   // What else must be right, or should be said, before it is loaded there.
@@ -41,7 +47,8 @@ class Input {
 class SnapshotInput final : public Input {
  public:
   explicit SnapshotInput(const repository::BackupSource& source) : source_(source) {}
-  void read_everything(unsigned jobs, report::Reporter& reporter, const std::stop_token& stop) override;
+  void read_everything(Proof proof, unsigned jobs, report::Reporter& reporter,
+                       const std::stop_token& stop) override;
   const repository::Manifest& manifest() const override { return source_.manifest(); }
   void preflight(Session& session, Target& target) override;
   void load(Session& session, const Target& target, const StagingDatabase& staging) override;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/error.hh"
+#include "base/newlines.hh"
 #include "catalog/admin.hh"
 #include "catalog/dump_session.hh"
 #include "catalog/staging.hh"
@@ -72,7 +73,7 @@ class Loader final : public sql::Visitor {
   void rows(std::string_view bytes) override {
     if (!loading_rows_) return;
     crew_->add(bytes);
-    rows_ += static_cast<std::uint64_t>(std::count(bytes.begin(), bytes.end(), '\n'));
+    rows_ += base::count_newlines(bytes);
     s_.reporter.progress(rows_);
   }
 

@@ -163,7 +163,9 @@ Outcome run(const Options& options, Input& input, const Adapters& adapters, repo
     } else {
       for (const std::string& line : clear_leftovers(session)) reporter.note(line);
     }
-    input.read_everything(worker_count(options.jobs), reporter, stop);
+    // What only looks, and what loads into the live database itself, proves the content first.
+    const Proof proof = options.dry_run || options.in_place ? Proof::content : Proof::stored;
+    input.read_everything(proof, worker_count(options.jobs), reporter, stop);
     Target target = preflight(session, input.manifest());
     input.preflight(session, target);
     Outcome out;

@@ -45,8 +45,8 @@ std::vector<Item> distinct_objects(const repository::Manifest& manifest) {
 
 }  // namespace
 
-void read_everything(const repository::BackupSource& source, unsigned jobs, report::Reporter& reporter,
-                     const std::stop_token& stop) {
+void read_everything(const repository::BackupSource& source, Proof proof, unsigned jobs,
+                     report::Reporter& reporter, const std::stop_token& stop) {
   const repository::Manifest& manifest = source.manifest();
   const std::vector<Item> items = distinct_objects(manifest);
   std::uint64_t total = 0;
@@ -61,7 +61,11 @@ void read_everything(const repository::BackupSource& source, unsigned jobs, repo
       if (token.stop_requested()) throw base::Error(base::ExitCode::interrupted, "interrupted");
       const Item& item = items[i];
       try {
-        source.read(item.type, *item.ref, workspace, content);
+        if (proof == Proof::stored) {
+          source.check(item.type, *item.ref, workspace);
+        } else {
+          source.read(item.type, *item.ref, workspace, content);
+        }
       } catch (base::Error& error) {
         error.with_context(item.table == nullptr
                                ? "the schema of " + source.describe()
@@ -69,7 +73,7 @@ void read_everything(const repository::BackupSource& source, unsigned jobs, repo
                                      " in " + source.describe());
         throw;
       }
-      reporter.progress(done += content.size());
+      reporter.progress(done += item.ref->plain_bytes);
     }
   });
   reporter.end_phase(report::byte_size(total) + " verified");

@@ -6,11 +6,12 @@
 
 #include "report/reporter.hh"
 #include "repository/source.hh"
+#include "restore/input.hh"
 
 namespace tmb::restore {
 
 // Throws damaged, naming the object and the table it belongs to.
-void read_everything(const repository::BackupSource& source, unsigned jobs, report::Reporter& reporter,
-                     const std::stop_token& stop);
+void read_everything(const repository::BackupSource& source, Proof proof, unsigned jobs,
+                     report::Reporter& reporter, const std::stop_token& stop);
 
 }  // namespace tmb::restore

@@ -2,41 +2,14 @@
 #include "restore/workers.hh"
 
 #include <algorithm>
-#include <exception>
 #include <fstream>
-#include <mutex>
 #include <thread>
-#include <vector>
 
 namespace tmb::restore {
 
 unsigned worker_count(unsigned wanted) {
   constexpr unsigned most = 64;
   return std::clamp(wanted == 0 ? std::thread::hardware_concurrency() : wanted, 1U, most);
-}
-
-void run_workers(unsigned count, const std::stop_token& stop,
-                 const std::function<void(const std::stop_token&)>& work) {
-  std::stop_source inner;
-  const std::stop_callback forward(stop, [&] { inner.request_stop(); });
-  std::mutex mutex;
-  std::exception_ptr first;
-  {
-    std::vector<std::jthread> threads;
-    threads.reserve(count);
-    for (unsigned i = 0; i < count; ++i) {
-      threads.emplace_back([&] {
-        try {
-          work(inner.get_token());
-        } catch (...) {
-          const std::lock_guard lock(mutex);
-          if (!first) first = std::current_exception();
-          inner.request_stop();
-        }
-      });
-    }
-  }
-  if (first) std::rethrow_exception(first);
 }
 
 std::uint64_t index_memory_mb(const postgres::ConnectionSettings& settings, unsigned jobs) {

@@ -1,22 +1,17 @@
 // SPDX-License-Identifier: MIT
-// Several threads at one job: the first error stops the others and is thrown once all have ended. And what
-// the machine has for them. Private to restore/.
+// How many threads a restore works with, and what the machine has for them. Private to restore/.
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <stop_token>
 
+#include "base/workers.hh"
 #include "postgres/connection.hh"
 
 namespace tmb::restore {
 
 unsigned worker_count(unsigned wanted);
 
-// Calls `work` on `count` threads. A worker ends when it finds nothing more to do; the token it is given is
-// asked to stop when `stop` is or when another worker threw.
-void run_workers(unsigned count, const std::stop_token& stop,
-                 const std::function<void(const std::stop_token&)>& work);
+using base::run_workers;
 
 // For each of `jobs` sessions, a share of what memory the machine has left, when the server is on it: sorting
 // in memory is what makes indexes fast.

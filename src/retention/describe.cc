@@ -37,9 +37,9 @@ constexpr std::array<RuleInfo, 12> rules{{{Rule::damaged, '!', "damaged"},
                                           {Rule::minimum, 'N', "minimum"},
                                           {Rule::newest, 'L', "newest"}}};
 constexpr char removed_sign = '.';
-constexpr const char* legend =
-    "Y yearly  M monthly  W weekly  D daily  H hourly  L last  T within  P yours  O oldest  N minimum  "
-    "! damaged  . goes";
+constexpr std::array<const char*, 2> legend{
+    "Y yearly  M monthly  W weekly  D daily  H hourly  L last  T within",
+    "P yours  O oldest  N minimum  ! damaged  . goes"};
 
 std::size_t rank(Rule rule) {
   return static_cast<std::size_t>(std::ranges::find(rules, rule, &RuleInfo::rule) - rules.begin());
@@ -135,7 +135,7 @@ std::vector<std::string> draw_calendar(const std::vector<Verdict>& plan, const C
     line.erase(line.find_last_not_of(' ') + 1);
     lines.push_back(line);
   }
-  lines.emplace_back(legend);
+  lines.insert(lines.end(), legend.begin(), legend.end());
   return lines;
 }
 

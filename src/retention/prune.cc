@@ -2,6 +2,7 @@
 #include "retention/prune.hh"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/error.hh"
 #include "repository/removal.hh"
@@ -14,6 +15,7 @@ using base::Error;
 using base::ExitCode;
 using repository::Removal;
 using repository::Tombstones;
+using Access = Removal::Access;
 
 namespace {
 
@@ -22,8 +24,6 @@ struct Sweep {
   std::vector<std::string> remove;
   Tombstones waiting;
 };
-
-Removal::Access access(bool dry_run) { return dry_run ? Removal::Access::look : Removal::Access::remove; }
 
 void refuse_emptied(const repository::Repository& repository, const Survey& survey) {
   if (!survey.snapshots.empty() || survey.objects.empty()) return;
@@ -69,62 +69,88 @@ std::string question(const std::vector<Verdict>& plan, const std::vector<std::st
          report::grouped(plan.size()) + " from " + base::printable(path.string()) + "?";
 }
 
-}  // namespace
+struct Planned {
+  PruneOutcome outcome;
+  Sweep sweep;
+};
 
-PruneOutcome prune(const repository::Repository& repository, const PruneOptions& options,
-                   const base::Clock& clock, const Confirm& confirm, report::Reporter& reporter,
-                   const std::stop_token& stop) {
-  const Removal removal(repository, access(options.dry_run));
+Planned plan_prune(const repository::Repository& repository, const Removal& removal,
+                   const PruneOptions& options, const base::Clock& clock, report::Reporter& reporter) {
   Survey found = survey(repository, removal, options.known_damaged, reporter);
   refuse_emptied(repository, found);
   const base::Time now = clock.now();
-  PruneOutcome out;
-  out.dry_run = options.dry_run;
-  out.plan = make_plan(found.snapshots, options.policy, now);
-  for (const Verdict& verdict : out.plan) {
-    if (!verdict.keep()) out.removed.push_back(verdict.snapshot.id);
+  Planned out;
+  out.outcome.dry_run = options.dry_run;
+  out.outcome.plan = make_plan(found.snapshots, options.policy, now);
+  for (const Verdict& verdict : out.outcome.plan) {
+    if (!verdict.keep()) out.outcome.removed.push_back(verdict.snapshot.id);
   }
-  let_go(found, out.plan);
-  const Sweep sweep = plan_sweep(found, removal.read_tombstones(), options, now, out);
-  if (options.dry_run) return out;
-  if (!out.removed.empty()) confirm(question(out.plan, out.removed, repository.path()));
-  if (stop.stop_requested()) throw Error(ExitCode::interrupted, "interrupted");
+  let_go(found, out.outcome.plan);
+  out.sweep = plan_sweep(found, removal.read_tombstones(), options, now, out.outcome);
+  return out;
+}
 
-  // In this order: what is named by a manifest is there, whenever this ends. Objects before the list of those
-  // that wait, because on a full disk it can only be written when there is room.
+// Asks what may be removed. Nothing is locked while a person thinks: the night's backup must not wait for
+// that.
+std::vector<std::string> ask(const repository::Repository& repository, const PruneOptions& options,
+                             const base::Clock& clock, const Confirm& confirm, report::Reporter& reporter) {
+  const PruneOutcome seen =
+      plan_prune(repository, Removal(repository, Access::look), options, clock, reporter).outcome;
+  if (!seen.removed.empty()) confirm(question(seen.plan, seen.removed, repository.path()));
+  return seen.removed;
+}
+
+void refuse_more_than_agreed(const std::vector<std::string>& removed,
+                             const std::vector<std::string>& agreed) {
+  for (const std::string& id : removed) {
+    if (std::ranges::find(agreed, id) != agreed.end()) continue;
+    throw Error(ExitCode::refused, "while the question waited, " + id + " came to be one that no rule keeps")
+        .with_hint("run it again to see what would go now");
+  }
+}
+
+// In this order: what is named by a manifest is there, whenever this ends. Objects before the list of those
+// that wait, because on a full disk it can only be written when there is room.
+void execute(const Removal& removal, const Planned& planned) {
   try {
-    removal.remove_snapshots(out.removed);
-    removal.remove_objects(sweep.remove);
-    removal.write_tombstones(sweep.waiting);
+    removal.remove_snapshots(planned.outcome.removed);
+    removal.remove_objects(planned.sweep.remove);
+    removal.write_tombstones(planned.sweep.waiting);
   } catch (Error& error) {
     throw error
         .with_state("some of the snapshots that no rule keeps are gone; each one that is listed is as it was")
         .with_hint("mend the cause and run it again: the next run goes on from here");
   }
-  return out;
 }
 
-ForgetOutcome forget(const repository::Repository& repository, const std::vector<std::string>& ids,
-                     bool dry_run, const Confirm& confirm) {
-  const Removal removal(repository, access(dry_run));
+// What a damaged tag said nobody knows: it may have been "pinned".
+void refuse_pinned(const repository::Repository& repository, const repository::Manifest& manifest) {
+  const std::string hint = "teslamate-snapshots tag " + manifest.id + " --unpin";
+  try {
+    if (!repository::read_tag(repository, manifest).pinned) return;
+  } catch (Error& error) {
+    throw error.with_hint(hint);
+  }
+  throw Error(ExitCode::refused, "snapshot " + manifest.id + " is pinned").with_hint(hint);
+}
+
+// Throws what forget() throws for ids that may not go.
+ForgetOutcome plan_forget(const repository::Repository& repository, const std::vector<std::string>& ids) {
   ForgetOutcome out;
-  out.dry_run = dry_run;
   std::size_t complete_left = 0;
   bool complete_goes = false;
   const std::vector<std::string> all = repository.snapshot_ids();
   for (const std::string& id : all) {
     const bool goes = std::ranges::find(ids, id) != ids.end();
+    std::optional<repository::Manifest> manifest;
     try {
-      const repository::Manifest manifest = repository.read_manifest(id);
-      if (goes && repository::read_tag(repository, manifest).pinned) {
-        throw Error(ExitCode::refused, "snapshot " + id + " is pinned")
-            .with_hint("teslamate-snapshots tag " + id + " --unpin");
-      }
-      complete_left += goes ? 0 : 1;
-      complete_goes = complete_goes || goes;
+      manifest = repository.read_manifest(id);
     } catch (const Error& error) {
       if (error.code() != ExitCode::damaged) throw;
     }
+    if (goes && manifest) refuse_pinned(repository, *manifest);
+    if (!goes && manifest) ++complete_left;
+    complete_goes = complete_goes || (goes && manifest.has_value());
     if (goes) {
       out.removed.push_back(id);
     } else {
@@ -139,8 +165,37 @@ ForgetOutcome forget(const repository::Repository& repository, const std::vector
     throw Error(ExitCode::refused, "no readable snapshot would be left")
         .with_hint("make a new backup first: teslamate-backup");
   }
-  if (dry_run) return out;
-  confirm("Forget " + report::counted(out.removed.size(), "snapshot", "snapshots") + " for good?");
+  return out;
+}
+
+}  // namespace
+
+PruneOutcome prune(const repository::Repository& repository, const PruneOptions& options,
+                   const base::Clock& clock, const Confirm& confirm, report::Reporter& reporter,
+                   const std::stop_token& stop) {
+  if (options.dry_run)
+    return plan_prune(repository, Removal(repository, Access::look), options, clock, reporter).outcome;
+  std::vector<std::string> agreed;
+  if (confirm) agreed = ask(repository, options, clock, confirm, reporter);
+  const Removal removal(repository, Access::remove);
+  Planned planned = plan_prune(repository, removal, options, clock, reporter);
+  if (confirm) refuse_more_than_agreed(planned.outcome.removed, agreed);
+  if (stop.stop_requested()) throw Error(ExitCode::interrupted, "interrupted");
+  execute(removal, planned);
+  return std::move(planned.outcome);
+}
+
+ForgetOutcome forget(const repository::Repository& repository, const std::vector<std::string>& ids,
+                     bool dry_run, const Confirm& confirm) {
+  if (dry_run || confirm) {
+    const Removal look(repository, Access::look);
+    ForgetOutcome out = plan_forget(repository, ids);
+    out.dry_run = dry_run;
+    if (dry_run) return out;
+  }
+  if (confirm) confirm("Forget " + report::counted(ids.size(), "snapshot", "snapshots") + " for good?");
+  const Removal removal(repository, Access::remove);
+  ForgetOutcome out = plan_forget(repository, ids);
   removal.remove_snapshots(out.removed);
   return out;
 }

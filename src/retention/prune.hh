@@ -31,11 +31,12 @@ struct PruneOutcome {
   bool dry_run = false;
 };
 
-// Asks a person; returns on yes, throws refused otherwise.
+// Asks a person; returns on yes, throws refused otherwise. Empty: there is nothing to ask. While it waits the
+// repository is not locked; what it asked about is planned again afterwards.
 using Confirm = std::function<void(const std::string& question)>;
 
-// Throws locked, refused (see make_plan; also when objects are there but no snapshot at all), damaged when a
-// manifest is, local_io, interrupted.
+// Throws locked, refused (see make_plan; also when objects are there but no snapshot at all, or when more
+// than was agreed to would go), damaged when a manifest is, local_io, interrupted.
 PruneOutcome prune(const repository::Repository& repository, const PruneOptions& options,
                    const base::Clock& clock, const Confirm& confirm, report::Reporter& reporter,
                    const std::stop_token& stop);

@@ -68,7 +68,7 @@ std::uint64_t read_number(sd_bus_message* message, char type) {
     require(sd_bus_message_read_basic(message, type, &number), "cannot read a number");
     return number;
   }
-  std::uint32_t number = 0;  // u, b
+  std::uint32_t number = 0;  // u, b, and i, whose bits it takes
   require(sd_bus_message_read_basic(message, type, &number), "cannot read a number");
   return number;
 }
@@ -108,7 +108,7 @@ std::string read_job(sd_bus_message* message) {
 
 std::optional<Value> read_value(sd_bus_message* message, const std::string& type) {
   if (type == "s" || type == "o") return read_text(message, type.front());
-  if (type == "u" || type == "t" || type == "b") return read_number(message, type.front());
+  if (type == "u" || type == "t" || type == "b" || type == "i") return read_number(message, type.front());
   if (type == "as") return read_texts(message);
   if (type == "ay") return read_bytes_as_hex(message);
   if (type == "(uo)") return read_job(message);
@@ -117,6 +117,20 @@ std::optional<Value> read_value(sd_bus_message* message, const std::string& type
 }
 
 }  // namespace
+
+std::string text(const Properties& properties, const std::string& name) {
+  const auto found = properties.find(name);
+  if (found == properties.end()) return {};
+  const auto* value = std::get_if<std::string>(&found->second);
+  return value == nullptr ? std::string() : *value;
+}
+
+std::uint64_t number(const Properties& properties, const std::string& name) {
+  const auto found = properties.find(name);
+  if (found == properties.end()) return 0;
+  const auto* value = std::get_if<std::uint64_t>(&found->second);
+  return value == nullptr ? 0 : *value;
+}
 
 bool BusError::is_denied() const {
   return name_ == SD_BUS_ERROR_ACCESS_DENIED || name_ == SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED;

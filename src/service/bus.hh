@@ -46,6 +46,9 @@ class BusError : public std::runtime_error {
 
 using Value = std::variant<std::string, std::uint64_t, std::vector<std::string>>;
 using Properties = std::map<std::string, Value>;
+// Empty and 0 for a property that is not there or of another type.
+std::string text(const Properties& properties, const std::string& name);
+std::uint64_t number(const Properties& properties, const std::string& name);
 
 class Bus {
  public:

@@ -35,20 +35,6 @@ constexpr seconds ask_again{1};          // how late a missed announcement is no
 constexpr seconds settle_time{3};        // for the last processes to leave an already stopped unit
 constexpr milliseconds settle_pause{20};
 
-std::string text(const Properties& properties, const std::string& name) {
-  const auto found = properties.find(name);
-  if (found == properties.end()) return {};
-  const auto* value = std::get_if<std::string>(&found->second);
-  return value == nullptr ? std::string() : *value;
-}
-
-std::uint64_t number(const Properties& properties, const std::string& name) {
-  const auto found = properties.find(name);
-  if (found == properties.end()) return 0;
-  const auto* value = std::get_if<std::uint64_t>(&found->second);
-  return value == nullptr ? 0 : *value;
-}
-
 bool lists(const Properties& properties, const std::string& name, const std::string& wanted) {
   const auto found = properties.find(name);
   if (found == properties.end()) return false;

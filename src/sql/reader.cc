@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/error.hh"
+#include "base/newlines.hh"
 
 namespace tmb::sql {
 
@@ -290,7 +291,7 @@ End Reader::read_rows(Handler& handler) {
       handler.end_of_rows();
       return End::between;
     }
-    if (text.size() < last.size()) return End::in_rows;
+    if (text.size() < last.size() && text.find('\n') == std::string_view::npos) return End::in_rows;
     std::size_t length = 0;
     if (const void* found = ::memmem(text.data(), text.size(), last_inside.data(), last_inside.size())) {
       length = static_cast<std::size_t>(static_cast<const char*>(found) - text.data()) + 1;
@@ -301,7 +302,7 @@ End Reader::read_rows(Handler& handler) {
     }
     if (length > 0) {
       const std::string_view part = text.substr(0, length);
-      line_ += static_cast<std::uint64_t>(std::count(part.begin(), part.end(), '\n'));
+      line_ += base::count_newlines(part);
       at_line_start = part.back() == '\n';
       handler.rows(part);
       start_ += length;

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "base/error.hh"
+#include "base/newlines.hh"
 
 namespace tmb::sql {
 
@@ -116,7 +117,7 @@ void Survey::rows(std::string_view bytes) {
   if (std::exchange(rows_are_jobs_, false))
     databases_.back().code.emplace_back("background jobs of TimescaleDB");
   if (table_ != nullptr) {
-    table_->rows += static_cast<std::uint64_t>(std::count(bytes.begin(), bytes.end(), '\n'));
+    table_->rows += base::count_newlines(bytes);
     table_->bytes += bytes.size();
   }
   if (watch_ != nullptr) watch_rows(bytes);

@@ -20,15 +20,20 @@ constexpr const char* style =
     ".sub{color:#5b6876;margin:.2rem 0 1.2rem}table{border-collapse:collapse;width:100%}"
     "td,th{text-align:left;padding:.35rem .6rem;border-bottom:1px solid #e3e8ee;vertical-align:top}"
     "th{color:#5b6876;font-weight:600}.good{color:#1a7f4b}.warning{color:#a15c00}.critical{color:#b3261e}"
-    ".badge{font-weight:700;white-space:nowrap}code{background:#eef2f6;padding:.1rem "
+    ".badge{font-weight:700}.badge,.short{white-space:nowrap}.long{overflow-wrap:anywhere}code{background:#"
+    "eef2f6;padding:.1rem "
     ".35rem;border-radius:3px}"
-    ".charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(26rem,1fr));gap:1rem}"
+    ".charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(26rem,100%),1fr));gap:1rem}"
     "figure{margin:0;background:#fff;border:1px solid #e3e8ee;border-radius:6px;padding:.8rem}"
     "figcaption{font-weight:600}figcaption span{float:right;font-weight:400;color:#5b6876}"
     "svg{width:100%;height:auto;display:block}svg text{font-size:10px;fill:#5b6876}"
     "@media(prefers-color-scheme:dark){body{background:#12171d;color:#dde4ec}figure{background:#1a2129;"
     "border-color:#2c3641}td,th{border-color:#2c3641}code{background:#26303a}.good{color:#4cc38a}"
-    ".warning{color:#f0a94a}.critical{color:#ff7b72}}";
+    ".warning{color:#f0a94a}.critical{color:#ff7b72}.sub,th,figcaption span{color:#9aa7b4}"
+    "svg text{fill:#9aa7b4}}"
+    "@media(max-width:40rem){tr{display:block;padding:.4rem 0;border-bottom:1px solid #8886}tr:first-child{"
+    "display:none}td{display:inline-block;border:0;padding:.1rem .8rem .1rem "
+    "0}td.long{display:block}td:empty{display:none}}";
 
 std::string escaped(const std::string& text) {
   std::string out;
@@ -120,7 +125,7 @@ std::string checks(const Status& status) {
   std::string out = "<table><tr><th>check</th><th></th><th>what</th><th>mend it with</th></tr>\n";
   for (const Check& check : status.checks) {
     out += "<tr><td>" + escaped(check.name) + "</td><td class=\"badge " + name_of(check.level) + "\">" +
-           name_of(check.level) + "</td><td>" + escaped(check.text) + "</td><td>" +
+           name_of(check.level) + "</td><td class=\"long\">" + escaped(check.text) + "</td><td>" +
            (check.mend.empty() ? "" : "<code>" + escaped(check.mend) + "</code>") + "</td></tr>\n";
   }
   return out + "</table>\n";
@@ -130,10 +135,10 @@ std::string runs(const Status& status) {
   std::string out = "<table><tr><th>began</th><th>what</th><th>took</th><th>exit code</th><th></th></tr>\n";
   std::size_t shown = 0;
   for (auto it = status.runs.rbegin(); it != status.runs.rend() && shown < 30; ++it, ++shown) {
-    out += "<tr><td>" + escaped(base::local_time(it->started)) + "</td><td>" + escaped(it->kind) +
-           "</td><td>" + escaped(report::duration(it->seconds)) + "</td><td class=\"badge " +
-           (it->good() ? it->exit_code == 0 ? "good" : "warning" : "critical") + "\">" +
-           std::to_string(it->exit_code) + "</td><td>" +
+    out += "<tr><td class=\"short\">" + escaped(base::local_time(it->started)) + "</td><td>" +
+           escaped(it->kind) + "</td><td class=\"short\">" + escaped(report::duration(it->seconds)) +
+           "</td><td class=\"badge " + (it->good() ? it->exit_code == 0 ? "good" : "warning" : "critical") +
+           "\">" + std::to_string(it->exit_code) + "</td><td class=\"long\">" +
            escaped(it->error.empty() ? it->snapshot : it->error) + "</td></tr>\n";
   }
   return out + "</table>\n";

@@ -57,7 +57,7 @@ void RunLog::write_status() const {
   const config::StatusSettings& files = settings_.status;
   if (files.metrics_file.empty() && files.html_file.empty()) return;
   try {
-    const Status status = gather(settings_, clock_, {});
+    const Status status = gather(settings_, clock_, {}, read_our_timers);
     if (!files.metrics_file.empty())
       base::publish_file(files.metrics_file, to_metrics(status), base::Overwrite::yes, readable_mode);
     if (!files.html_file.empty())

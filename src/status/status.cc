@@ -6,6 +6,7 @@
 #include "base/error.hh"
 #include "report/reporter.hh"
 #include "status/rotation.hh"
+#include "status/timers.hh"
 #include "status/words.hh"
 
 namespace tmb::status {
@@ -47,7 +48,7 @@ class Gatherer {
     out_.all_read = Rotation::read(settings.state_dir, settings.repository).all_read();
   }
 
-  Status run(const OpenRepository& open) {
+  Status run(const OpenRepository& open, const ReadTimers& timers) {
     look_at_repository(open);
     check_backup();
     check_verify();
@@ -57,6 +58,9 @@ class Gatherer {
     check_prune();
     check_space();
     check_restore();
+    if (timers) {
+      if (const auto found = timers()) out_.checks.push_back(check_timers(*found, settings_.goals, out_.now));
+    }
     return std::move(out_);
   }
 
@@ -126,7 +130,7 @@ class Gatherer {
     }
     const auto age = out_.now - out_.newest->time;
     const std::string text =
-        "the newest is of " + ago(out_.newest->time, out_.now) + " (goal " + span(out_.rpo) + ")";
+        "the newest snapshot is of " + ago(out_.newest->time, out_.now) + " (goal " + span(out_.rpo) + ")";
     if (age < seconds(-600)) {
       add("backup", Level::critical, "the newest snapshot lies in the future: a clock is wrong",
           "timedatectl");
@@ -266,8 +270,9 @@ const RunRecord* last_run(const std::vector<RunRecord>& runs, const std::string&
   return found == runs.rend() ? nullptr : &*found;
 }
 
-Status gather(const config::Settings& settings, const base::Clock& clock, const OpenRepository& open) {
-  return Gatherer(settings, clock.now()).run(open);
+Status gather(const config::Settings& settings, const base::Clock& clock, const OpenRepository& open,
+              const ReadTimers& timers) {
+  return Gatherer(settings, clock.now()).run(open, timers);
 }
 
 }  // namespace tmb::status

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Can the owner sleep? What the repository's list and the history of runs say, held against the goals. Reads
-// one manifest at most, connects to nothing, changes nothing.
+// one manifest at most, asks nobody but systemd, changes nothing.
 #pragma once
 
 #include <chrono>
@@ -13,6 +13,7 @@
 #include "base/exit_code.hh"
 #include "config/settings.hh"
 #include "repository/repository.hh"
+#include "service/timers.hh"
 #include "status/history.hh"
 
 namespace tmb::status {
@@ -20,7 +21,7 @@ namespace tmb::status {
 enum class Level { good, warning, critical };
 
 struct Check {
-  std::string name;  // backup, verify, reading, drill, recovery, prune, space, restore, clock
+  std::string name;  // repository, backup, verify, reading, drill, recovery, prune, space, restore, timers
   Level level = Level::good;
   std::string text;
   std::string mend;  // the command that mends it; empty when there is nothing to mend
@@ -54,7 +55,12 @@ struct Status {
 // It throws `no_key_here` when the repository is encrypted and there is nobody to ask: that is no fault.
 inline constexpr base::ExitCode no_key_here = base::ExitCode::not_found;
 using OpenRepository = std::function<repository::Repository()>;
-Status gather(const config::Settings& settings, const base::Clock& clock, const OpenRepository& open);
+// What systemd says of our timers; empty or nullopt: it is not asked, or cannot be.
+using ReadTimers = std::function<std::optional<std::vector<service::TimerState>>()>;
+std::optional<std::vector<service::TimerState>> read_our_timers();
+
+Status gather(const config::Settings& settings, const base::Clock& clock, const OpenRepository& open,
+              const ReadTimers& timers);
 
 // The newest run of a kind that tells something, or the newest good one; nullptr when there is none.
 const RunRecord* last_run(const std::vector<RunRecord>& runs, const std::string& kind,

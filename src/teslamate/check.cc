@@ -6,6 +6,7 @@
 #include "base/error.hh"
 #include "catalog/health.hh"
 #include "catalog/reader.hh"
+#include "report/wrap.hh"
 #include "teslamate/consistency.hh"
 #include "teslamate/records.hh"
 
@@ -43,20 +44,24 @@ void require_teslamate(Connection& connection) {
   }
 }
 
-// What a shell takes as one word.
-std::string sql_command(const CheckOptions& options, const std::string& sql) {
-  return "psql -d " + printable(options.database) + " -c \"" + sql + "\"";
+// As SQL takes it, with quotes only where they are needed.
+std::string sql_name(const Connection& connection, const Relation& relation) {
+  const std::string plain = relation.text();
+  const bool simple =
+      plain.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_.") == std::string::npos &&
+      std::ranges::count(plain, '.') == 1;
+  return simple ? plain : qualified(connection, relation);
 }
 
 void find_sequences(Connection& connection, const CheckOptions& options, CheckReport& report) {
   for (const catalog::SequenceBehind& s : catalog::read_sequences_behind(connection)) {
-    report.findings.push_back({"sequence-behind",
-                               printable(s.sequence.text()) + " would hand out " + std::to_string(s.next) +
-                                   ", but " + printable(s.table.text()) + " has ids up to " +
-                                   std::to_string(s.largest),
-                               1, "the next row that TeslaMate adds fails, and what it records is lost",
-                               sql_command(options, "SELECT setval('" + printable(s.sequence.text()) + "', " +
-                                                        std::to_string(s.largest) + ")")});
+    report.findings.push_back(
+        {"sequence-behind",
+         printable(s.sequence.text()) + " would hand out " + std::to_string(s.next) + ", but " +
+             printable(s.table.text()) + " has ids up to " + std::to_string(s.largest),
+         1, "the next row that TeslaMate adds fails, and what it records is lost",
+         sql_command(options, "SELECT setval(" + connection.literal(sql_name(connection, s.sequence)) + ", " +
+                                  std::to_string(s.largest) + ")")});
   }
 }
 
@@ -172,20 +177,23 @@ CheckReport check(Connection& connection, const CheckOptions& options, report::R
   return report;
 }
 
-std::vector<std::string> describe(const CheckReport& report) {
+std::vector<std::string> describe(const CheckReport& report, std::size_t columns) {
   std::vector<std::string> out;
-  out.push_back(counted(report.positions, "position", "positions") + ", " +
-                counted(report.drives, "drive", "drives") + ", " +
-                counted(report.charges, "charge", "charges") +
-                (report.migration_version.empty() ? "" : ", schema " + report.migration_version) +
-                (report.newest_age_seconds
-                     ? ", newest position " + report::duration(*report.newest_age_seconds) + " ago"
-                     : ""));
-  if (!report.vault.empty()) out.push_back(printable(report.vault));
+  const auto say = [&](const std::string& text, std::size_t indent) {
+    for (std::string& line : report::wrapped(text, columns, indent)) out.push_back(std::move(line));
+  };
+  say(counted(report.positions, "position", "positions") + ", " + counted(report.drives, "drive", "drives") +
+          ", " + counted(report.charges, "charge", "charges") +
+          (report.migration_version.empty() ? "" : ", schema " + report.migration_version) +
+          (report.newest_age_seconds
+               ? ", newest position " + report::duration(*report.newest_age_seconds) + " ago"
+               : ""),
+      2);
+  if (!report.vault.empty()) say(printable(report.vault), 2);
   for (const Finding& f : report.findings) {
     out.emplace_back("");
-    out.push_back("! " + f.what);
-    out.push_back("  why:  " + f.why);
+    say("! " + f.what, 2);
+    say("  why:  " + f.why, 8);
     out.push_back("  mend: " + f.mend);
   }
   out.emplace_back("");

@@ -51,7 +51,8 @@ struct CheckReport {
 // Throws unsupported where the database is not TeslaMate's.
 CheckReport check(postgres::Connection& connection, const CheckOptions& options, report::Reporter& reporter);
 
-std::vector<std::string> describe(const CheckReport& report);
+// For people. Sentences are wrapped at `columns`, commands never; 0: nothing is.
+std::vector<std::string> describe(const CheckReport& report, std::size_t columns = 0);
 report::Json to_json(const CheckReport& report);
 
 // The newest migration in a release's folder of migrations (20260411070212_name.exs); empty when there is no

@@ -8,6 +8,7 @@
 #include "base/error.hh"
 #include "catalog/reader.hh"
 #include "teslamate/close_record.hh"
+#include "teslamate/conflict.hh"
 #include "teslamate/record_rows.hh"
 #include "teslamate/remove_plan.hh"
 
@@ -42,9 +43,11 @@ std::vector<Record> read_records(Connection& connection, Kind kind, const Ids& i
 
 std::string program_of(Kind kind) { return "teslamate-close-" + std::string(name_of(kind)); }
 
-std::string state_of(const Record& record, Kind kind) {
-  return std::string(name_of(kind)) + " " + std::to_string(record.id) + " is as it was";
+std::string subject_of(const Record& record, Kind kind) {
+  return std::string(name_of(kind)) + " " + std::to_string(record.id);
 }
+
+std::string state_of(const Record& record, Kind kind) { return subject_of(record, kind) + " is as it was"; }
 
 // Why this record must be left alone; nullopt when it may be closed.
 std::optional<Error> refusal(const CloseOptions& options, const Record& record) {
@@ -120,7 +123,7 @@ report::Json to_json(const Record& record, const CloseResult& result) {
 
 void tell(const CloseOptions& options, const Record& record, const CloseResult& result,
           report::Reporter& reporter) {
-  const std::string what = std::string(name_of(options.kind)) + " " + std::to_string(record.id);
+  const std::string what = subject_of(record, options.kind);
   reporter.result(what + (result.deleted ? " was deleted by TeslaMate" : " is closed") +
                   "; undo with: teslamate-undo " + result.undo.stem().string());
   for (const ColumnChange& c : result.changes) {
@@ -131,17 +134,21 @@ void tell(const CloseOptions& options, const Record& record, const CloseResult& 
 // What the call said, with what is true now.
 Error failure(const CloseOptions& options, const Record& record, const RpcAnswer& answer,
               const CloseResult& result) {
-  const std::string what = std::string(name_of(options.kind)) + " " + std::to_string(record.id);
+  const std::string what = subject_of(record, options.kind);
+  // 125 to 127 are a container's or a shell's: TeslaMate was never reached.
+  const bool never_reached = !answer.ok && answer.exit_code >= 125 && answer.exit_code <= 127;
   std::string why = answer.timed_out ? "TeslaMate did not answer in time"
                     : answer.ok      ? "TeslaMate said it was done, but nothing changed"
-                                     : "TeslaMate could not do it";
+                    : never_reached
+                        ? "the command that reaches TeslaMate ended with " + std::to_string(answer.exit_code)
+                        : "TeslaMate could not do it";
   if (!answer.said.empty()) why += ": " + answer.said;
   std::string state = what + (result.undo.empty() ? " is as it was" : " has changed all the same");
   if (answer.timed_out && result.undo.empty()) state += "; TeslaMate may still be at it";
-  return Error(ExitCode::service, what + ": " + why)
-      .with_state(state)
-      .with_hint(result.undo.empty() ? "journalctl -u teslamate has its side of it"
-                                     : "take it back with: teslamate-undo " + result.undo.stem().string());
+  std::string hint = "TeslaMate's log has its side of it: journalctl -u teslamate, or docker logs";
+  if (never_reached) hint = "try that command by hand: [maintenance] rpc_command in the settings file";
+  if (!result.undo.empty()) hint = "take it back with: teslamate-undo " + result.undo.stem().string();
+  return Error(ExitCode::service, what + ": " + why).with_state(state).with_hint(hint);
 }
 
 bool is_closed_now(Connection& connection, const CloseOptions& options, const Record& record) {
@@ -149,33 +156,56 @@ bool is_closed_now(Connection& connection, const CloseOptions& options, const Re
   return now.empty() || !now.front().open;
 }
 
+// Reads back what TeslaMate did, on a new connection where the old one is of no use any more: its statements
+// are cancelled by a stop, or the server was restarted meanwhile.
+CloseResult read_back(const UndoStore& store, const UndoEntry& pending, const MaintenanceAdapters& adapters,
+                      Connection& connection, bool may_still_happen, const std::stop_token& stop) {
+  try {
+    if (stop.stop_requested()) connection = Connection::open(adapters.database);
+    return finish_record(store, pending, connection, may_still_happen);
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::cannot_connect && error.code() != ExitCode::database) throw;
+  }
+  try {
+    connection = Connection::open(adapters.database);
+    return finish_record(store, pending, connection, may_still_happen);
+  } catch (Error& error) {
+    throw Error(error
+                    .with_state("what TeslaMate did is not known yet; the row as it was is kept in " +
+                                base::printable(pending.path.string()))
+                    .with_hint("teslamate-undo --list says it, once the database answers again"));
+  }
+}
+
 void close_one(const CloseOptions& options, const Record& record, const MaintenanceAdapters& adapters,
                const RpcSettings& rpc, Connection& connection, report::Reporter& reporter, Outcome& outcome,
                const std::stop_token& stop) {
   const UndoStore store(adapters.state_dir, adapters.seal);
   const base::FileLock at_work = store.lock_close();
-  const UndoEntry pending{keep(options, record, adapters, store, connection), "", UndoState::pending};
+  UndoEntry pending{{}, "", UndoState::pending};
+  try {
+    pending.path = keep(options, record, adapters, store, connection);
+  } catch (const postgres::DatabaseError& error) {
+    rethrow_conflict(error, adapters.database, subject_of(record, options.kind),
+                     "nothing was changed; " + state_of(record, options.kind));
+  }
   const RpcCall what =
       options.kind == Kind::drive ? RpcCall::close_drive : RpcCall::complete_charging_process;
   RpcAnswer answer;
   try {
     answer = call(rpc, what, record.id, stop);
   } catch (Error& error) {
-    const CloseResult result = finish_record(store, pending, connection, false);
+    const CloseResult result = read_back(store, pending, adapters, connection, false, stop);
     error.with_state(result.undo.empty()
                          ? state_of(record, options.kind)
-                         : std::string(name_of(options.kind)) + " " + std::to_string(record.id) +
-                               " has changed all the same; teslamate-undo " + result.undo.stem().string());
+                         : subject_of(record, options.kind) + " has changed all the same; teslamate-undo " +
+                               result.undo.stem().string());
     throw;
   }
-  // A connection whose statements a stop would cancel cannot read back any more.
-  std::optional<Connection> fresh;
-  if (stop.stop_requested()) fresh = Connection::open(adapters.database);
-  Connection& reading = fresh ? *fresh : connection;
   const CloseResult result =
-      finish_record(store, pending, reading, answer.timed_out || stop.stop_requested());
+      read_back(store, pending, adapters, connection, answer.timed_out || stop.stop_requested(), stop);
   const bool changed = !result.undo.empty();
-  const bool closed = is_closed_now(reading, options, record);
+  const bool closed = is_closed_now(connection, options, record);
   if (!answer.ok || !closed || (!changed && record.open)) {
     if (stop.stop_requested()) {
       Error cut = failure(options, record, answer, result);
@@ -187,8 +217,7 @@ void close_one(const CloseOptions& options, const Record& record, const Maintena
     throw failure(options, record, answer, result);
   }
   if (!changed) {
-    reporter.result(std::string(name_of(options.kind)) + " " + std::to_string(record.id) +
-                    " was computed anew and came out the same");
+    reporter.result(subject_of(record, options.kind) + " was computed anew and came out the same");
     outcome.document["records"].push_back({{"id", record.id}, {"result", "unchanged"}});
     return;
   }

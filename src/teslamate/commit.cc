@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <thread>
+#include <utility>
 
 #include "base/error.hh"
 
@@ -14,39 +15,57 @@ using postgres::Connection;
 
 namespace {
 
-// Whether the transaction whose COMMIT got no answer took place. The session is ended first, so that what was
-// not committed is rolled back.
-bool was_committed(const MaintenanceAdapters& adapters, Connection& connection, const UndoHeader& header,
-                   const base::Path& undo) {
-  try {
-    connection = Connection::open(adapters.database);
-    for (int attempt = 0; attempt < 40; ++attempt) {
-      const auto end = catalog::read_transaction_end(connection, header.transaction);
-      if (end == catalog::TransactionEnd::committed) return true;
-      if (end == catalog::TransactionEnd::aborted) return false;
-      std::this_thread::sleep_for(std::chrono::milliseconds(250));
+constexpr int most_attempts = 40;
+constexpr std::chrono::milliseconds between_attempts{250};
+
+// How the transaction ended whose COMMIT gave no good answer. The session is ended first, so that what was
+// not committed is rolled back. A server that restarts is waited for.
+catalog::TransactionEnd read_end(Connection& connection, const postgres::ConnectionSettings& database,
+                                 const std::string& id) {
+  bool open = false;
+  for (int attempt = 0; attempt < most_attempts; ++attempt) {
+    try {
+      if (!std::exchange(open, true)) connection = Connection::open(database);
+      const auto end = catalog::read_transaction_end(connection, id);
+      if (end != catalog::TransactionEnd::running) return end;
+    } catch (const Error&) {
+      open = false;
     }
-  } catch (const Error&) {  // NOLINT(bugprone-empty-catch): said below
+    std::this_thread::sleep_for(between_attempts);
   }
-  throw Error(ExitCode::needs_person, "the connection was lost at the very end")
-      .with_state("it is not known whether it was done; what it takes to undo it is kept in " +
-                  base::printable(undo.string()))
-      .with_hint("teslamate-undo --list says it, once the database answers again");
+  return catalog::TransactionEnd::unknown;
 }
 
 }  // namespace
 
+void commit(postgres::Transaction& transaction, Connection& connection,
+            const postgres::ConnectionSettings& database, const std::string& id, const Error& unknown) {
+  try {
+    transaction.commit();
+  } catch (const Error&) {
+    switch (read_end(connection, database, id)) {
+      case catalog::TransactionEnd::committed: return;
+      case catalog::TransactionEnd::aborted: throw;
+      case catalog::TransactionEnd::running:
+      case catalog::TransactionEnd::unknown: break;
+    }
+    throw Error(unknown);
+  }
+}
+
 base::Path commit(const UndoStore& store, postgres::Transaction& transaction, Connection& connection,
                   const MaintenanceAdapters& adapters, const UndoHeader& header, const base::Path& pending,
                   report::Reporter& reporter) {
+  const Error unknown =
+      Error(ExitCode::needs_person, "the connection was lost at the very end")
+          .with_state("it is not known whether it was done; what it takes to undo it is kept in " +
+                      base::printable(pending.string()))
+          .with_hint("teslamate-undo --list says it, once the database answers again");
   try {
-    transaction.commit();
+    commit(transaction, connection, adapters.database, header.transaction, unknown);
   } catch (const Error& error) {
-    const bool lost = error.code() == ExitCode::cannot_connect || error.code() == ExitCode::interrupted;
-    if (!lost || !was_committed(adapters, connection, header, pending)) {
-      store.discard(pending);
-      throw;
-    }
+    if (error.code() != ExitCode::needs_person) store.discard(pending);
+    throw;
   }
   try {
     return store.confirm(pending);

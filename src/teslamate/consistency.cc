@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "teslamate/consistency.hh"
 
+#include <algorithm>
 #include <charconv>
 
 #include "base/error.hh"
+#include "teslamate/orphans.hh"
 #include "teslamate/records.hh"
 #include "teslamate/vault.hh"
 
@@ -49,9 +51,9 @@ std::string counted_ids(const std::string& query) {
          query + ") q) ids";
 }
 
-// One finding about records by their ids, when there are any. `command` goes before the ids.
+// One finding about records by their ids, when there are any.
 void add_ids(Connection& connection, const std::string& query, const char* kind, const char* singular,
-             const char* plural, const std::string& what, const char* why, const std::string& command,
+             const char* plural, const std::string& what, const char* why, const std::string& mend,
              CheckReport& report) {
   const Result r = connection.query(counted_ids(query));
   const std::uint64_t count = unsigned_integer(r, 0, 0);
@@ -59,7 +61,7 @@ void add_ids(Connection& connection, const std::string& query, const char* kind,
   const std::string ids = r.string(0, 1);
   report.findings.push_back({kind,
                              counted(count, singular, plural) + " " + what + examples(ids, count, most_shown),
-                             count, why, command + " " + spaced(ids)});
+                             count, why, mend});
 }
 
 // Of TeslaMate since September 2025, and before.
@@ -69,7 +71,24 @@ std::string tokens_table(Connection& connection) {
   return r.is_null(0, 0) ? "" : r.string(0, 0);
 }
 
+// One word of a shell's.
+std::string shell_word(const std::string& text) {
+  const auto is_plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.' || c == '/';
+  };
+  if (!text.empty() && text.front() != '-' && std::ranges::all_of(text, is_plain)) return text;
+  if (text.find_first_of("$`\\\"!") == std::string::npos) return "\"" + base::printable(text) + "\"";
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return base::printable(out) + "'";
+}
+
 }  // namespace
+
+std::string sql_command(const CheckOptions& options, const std::string& sql) {
+  return "psql -d " + shell_word(options.database) + " -c " + shell_word(sql);
+}
 
 void find_open_records(Connection& connection, const CheckOptions& options, CheckReport& report) {
   Ids drives;
@@ -98,6 +117,20 @@ void find_open_records(Connection& connection, const CheckOptions& options, Chec
   }
 }
 
+namespace {
+
+void find_orphans(Connection& connection, CheckReport& report) {
+  const Result r = connection.query("SELECT count(*) FROM (" + orphaned_positions() + ") o");
+  const auto count = unsigned_integer(r, 0, 0);
+  if (count == 0) return;
+  report.findings.push_back(
+      {"orphaned-positions", counted(count, "position", "positions") + " with a speed belong to no drive",
+       count, "they are what a deleted drive leaves behind: the map still shows its track",
+       "teslamate-delete-drive --orphaned-positions"});
+}
+
+}  // namespace
+
 void find_position_faults(Connection& connection, const CheckOptions& options, CheckReport& report) {
   const Result r = connection.query(R"(
   WITH t AS MATERIALIZED (
@@ -120,37 +153,31 @@ void find_position_faults(Connection& connection, const CheckOptions& options, C
   report.positions = unsigned_integer(r, 0, 0);
   report.newest_position = r.string(0, 1);
   report.newest_age_seconds = number(r, 0, 2);
-  const std::string psql = "psql -d " + base::printable(options.database) + " -c ";
-  if (const auto count = unsigned_integer(r, 0, 3); count > 0) {
-    report.findings.push_back(
-        {"orphaned-positions",
-         counted(count, "position", "positions") + " with a speed " + (count == 1 ? "belongs" : "belong") +
-             " to no drive",
-         count, "they are what a deleted drive leaves behind: the map still shows its track",
-         psql + "\"DELETE FROM positions WHERE drive_id IS NULL AND speed > 0\" (after teslamate-backup)"});
-  }
+  if (unsigned_integer(r, 0, 3) > 0) find_orphans(connection, report);
   if (const auto count = unsigned_integer(r, 0, 4); count > 0) {
     report.findings.push_back(
         {"positions-without-drive",
          counted(count, "position refers", "positions refer") + " to a drive that is not there", count,
          "a constraint is missing or was broken; a restore of this data fails",
-         psql + "\"UPDATE positions p SET drive_id = NULL WHERE drive_id IS NOT NULL AND NOT "
-                "EXISTS (SELECT FROM drives d WHERE d.id = p.drive_id)\""});
+         sql_command(options,
+                     "UPDATE positions p SET drive_id = NULL WHERE drive_id IS NOT NULL AND NOT "
+                     "EXISTS (SELECT FROM drives d WHERE d.id = p.drive_id)")});
   }
   if (const auto count = unsigned_integer(r, 0, 5); count > 0) {
     report.findings.push_back(
         {"positions-of-another-car",
          counted(count, "position is", "positions are") + " part of another car's drive", count,
          "two cars are mixed up in one track",
-         psql + "\"SELECT p.id, p.car_id, d.id, d.car_id FROM positions p JOIN drives d ON d.id "
-                "= p.drive_id WHERE p.car_id <> d.car_id\""});
+         sql_command(options,
+                     "SELECT p.id, p.car_id, d.id, d.car_id FROM positions p JOIN drives d ON d.id "
+                     "= p.drive_id WHERE p.car_id <> d.car_id")});
   }
   if (const auto count = unsigned_integer(r, 0, 6); count > 0) {
     const std::string ids = r.string(0, 7);
     report.findings.push_back(
         {"empty-drive",
          counted(count, "drive has", "drives have") + " no positions" + examples(ids, count, most_shown),
-         count, "it has no track, and its page and the map stay empty",
+         count, "such a drive has no track: its page and the map stay empty",
          "teslamate-delete-drive " + spaced(ids)});
   }
   if (!report.newest_age_seconds || *report.newest_age_seconds > options.stale_position_seconds) {
@@ -191,10 +218,10 @@ void find_overlaps(Connection& connection, CheckReport& report) {
       connection, overlapping("drives"), "overlapping-drive", "drive begins", "drives begin",
       "before an earlier one of the same car has ended",
       "a car cannot drive twice at once: distances count double, often after two TeslaMates ran at a time",
-      "look at each and delete the wrong one: teslamate-delete-drive", report);
+      "look at each and delete the wrong one of the two: teslamate-delete-drive ID", report);
   add_ids(connection, overlapping("charging_processes"), "overlapping-charge", "charge begins",
           "charges begin", "before an earlier one of the same car has ended", "energy and cost count double",
-          "look at each and delete the wrong one: teslamate-delete-charge", report);
+          "look at each and delete the wrong one of the two: teslamate-delete-charge ID", report);
 }
 
 void find_token_faults(Connection& connection, const CheckOptions& options, CheckReport& report) {

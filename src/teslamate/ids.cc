@@ -41,11 +41,14 @@ std::string array_literal(const Ids& ids) {
 }
 
 std::string listed(const Ids& ids) {
+  constexpr std::size_t most = 10;
+  const std::size_t shown = ids.size() > most + 1 ? most : ids.size();
   std::string out;
-  for (std::size_t i = 0; i < ids.size(); ++i) {
+  for (std::size_t i = 0; i < shown; ++i) {
     if (i > 0) out += i + 1 == ids.size() ? " and " : ", ";
     out += std::to_string(ids[i]);
   }
+  if (shown < ids.size()) out += " and " + std::to_string(ids.size() - shown) + " more";
   return out;
 }
 

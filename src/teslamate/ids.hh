@@ -18,7 +18,7 @@ std::int64_t parse_id(std::string_view text, std::string_view what);
 Ids parse_ids(const std::vector<std::string>& texts, std::string_view what);
 
 std::string array_literal(const Ids& ids);                 // {1,2}
-std::string listed(const Ids& ids);                        // 1, 2 and 3
+std::string listed(const Ids& ids);                        // 1, 2 and 3; of many the first ten
 std::string named(std::string_view what, const Ids& ids);  // drive 1, drives 1 and 2
 
 }  // namespace tmb::teslamate

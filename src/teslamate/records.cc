@@ -110,13 +110,22 @@ std::vector<Charge> read_charges(Connection& connection, const Ids& ids) {
 std::vector<CarRow> read_car_rows(Connection& connection, const Ids& ids) {
   // int8: cars.id is a smallint, and a larger id is one that no car has.
   const Result rows = connection.query(
-      "SELECT c.id, coalesce(c.name, ''), coalesce(c.vin, ''), coalesce(c.model, ''), c.settings_id "
-      "FROM public.cars c WHERE c.id::int8 = ANY ($1::int8[]) ORDER BY c.id",
+      R"(
+  SELECT c.id, coalesce(c.name, ''), coalesce(c.vin, ''), coalesce(c.model, ''), c.settings_id,
+         d.n, coalesce(d.km, 0), p.n, least(d.first, p.first), greatest(d.last, p.last)
+  FROM public.cars c
+  CROSS JOIN LATERAL (SELECT count(*) AS n, sum(distance) FILTER (WHERE distance < 'infinity') AS km,
+                             min(start_date) AS first, max(coalesce(end_date, start_date)) AS last FROM public.drives WHERE car_id = c.id) d
+  CROSS JOIN LATERAL (SELECT count(*) AS n, min(start_date) AS first, max(coalesce(end_date, start_date)) AS last
+                      FROM public.charging_processes WHERE car_id = c.id) p
+  WHERE c.id::int8 = ANY ($1::int8[]) ORDER BY c.id)",
       {array_literal(ids)});
   std::vector<CarRow> out;
   for (int row = 0; row < rows.rows(); ++row) {
     out.push_back({rows.integer(row, 0), rows.string(row, 1), rows.string(row, 2), rows.string(row, 3),
-                   rows.integer(row, 4)});
+                   rows.integer(row, 4), static_cast<std::uint64_t>(rows.integer(row, 5)),
+                   number_or_none(rows, row, 6).value_or(0), static_cast<std::uint64_t>(rows.integer(row, 7)),
+                   rows.string(row, 8), rows.string(row, 9)});
   }
   return out;
 }

@@ -55,6 +55,11 @@ struct CarRow {
   std::string vin;
   std::string model;
   std::int64_t settings_id = 0;
+  std::uint64_t drives = 0;
+  double km = 0;  // of all of them
+  std::uint64_t charges = 0;
+  std::string first;  // of drives and charges; empty when there are none
+  std::string last;
 };
 
 // Those that are there, by id.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <array>
+#include <cmath>
 #include <cstdio>
 
 #include "base/clock.hh"
@@ -16,7 +17,7 @@ using report::Json;
 namespace {
 
 std::string with_unit(std::optional<double> value, const char* unit) {
-  if (!value) return "";
+  if (!value || !std::isfinite(*value)) return "";
   std::array<char, 64> text{};
   std::snprintf(text.data(), text.size(), "%.1f %s", *value, unit);
   return text.data();
@@ -65,6 +66,9 @@ std::string describe(const CarRow& c) {
   if (!c.name.empty()) out += " " + printable(c.name);
   if (!c.model.empty()) out += ", Model " + printable(c.model);
   if (!c.vin.empty()) out += ", VIN " + printable(c.vin);
+  out += ": " + report::counted(c.drives, "drive", "drives") + " of " + with_unit(c.km, "km") + ", " +
+         report::counted(c.charges, "charge", "charges");
+  if (!c.first.empty()) out += ", " + printable(span(c.first, c.last));
   return out;
 }
 
@@ -99,7 +103,16 @@ Json to_json(const Charge& c) {
 }
 
 Json to_json(const CarRow& c) {
-  return {{"id", c.id}, {"name", c.name}, {"vin", c.vin}, {"model", c.model}, {"settings_id", c.settings_id}};
+  return {{"id", c.id},
+          {"name", c.name},
+          {"vin", c.vin},
+          {"model", c.model},
+          {"settings_id", c.settings_id},
+          {"drives", c.drives},
+          {"km", c.km},
+          {"charges", c.charges},
+          {"first", or_null(c.first)},
+          {"last", or_null(c.last)}};
 }
 
 std::vector<std::string> open_drives_table(const std::vector<Drive>& drives) {

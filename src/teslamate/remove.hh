@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Deletes drives, charges and cars: shown first, asked, then one transaction in which the rows are locked,
-// are those that were shown, and are kept in an undo file before anything is committed.
+// Deletes drives, charges, cars and orphaned positions: shown first, asked, then one transaction in which the
+// rows are locked, are those that were shown, and are kept in an undo file before anything is committed.
 #pragma once
 
 #include <functional>
@@ -26,6 +26,7 @@ enum class Track { ask, keep, remove };
 struct RemoveOptions {
   Kind kind = Kind::drive;
   Ids ids;
+  bool orphans = false;  // instead of ids: what the tracks of deleted drives left behind
   Track track = Track::ask;
   bool force = false;  // also what is still open
   bool dry_run = false;
@@ -37,6 +38,8 @@ struct MaintenanceAdapters {
   base::Path state_dir;
   const base::Clock& clock;
   const UndoSeal* seal = nullptr;  // null: undo files are plain text
+  // False when the answer is yes beforehand: then nobody is waited for.
+  bool asks = true;
   // Returns when the answer is yes, throws refused when it is no.
   std::function<void(const std::string& question)> confirm;
   // nullopt where there is nobody to ask.

@@ -94,7 +94,10 @@ std::string digest_of(const std::string& records, const RemovePlan& plan, const 
 
 std::string kilometres(const std::vector<Drive>& all) {
   double sum = 0;
-  for (const Drive& d : all) sum += d.km.value_or(d.measured_km.value_or(0));
+  for (const Drive& d : all) {
+    const double km = d.km.value_or(d.measured_km.value_or(0));
+    if (std::isfinite(km)) sum += km;
+  }
   return std::to_string(std::llround(sum)) + " km";
 }
 
@@ -115,6 +118,17 @@ Relation table_of(Kind kind) {
 
 RemovePlan plan_removal(Connection& connection, const RemoveOptions& options, Track track, Closure& closure) {
   RemovePlan plan;
+  if (options.orphans) {
+    const std::string collected = collect_orphans(connection);
+    plan.orphans = read_orphans(connection, collected);
+    if (!plan.orphans.empty()) {
+      plan.kept_referenced =
+          closure.add_unreferenced(positions, "t.ctid IN (SELECT o.place FROM " + collected + " o)", {});
+      closure.finish();
+    }
+    plan.fingerprint = digest_of("", plan, closure);
+    return plan;
+  }
   const std::string records = lock_records(connection, table_of(options.kind), options.ids);
   read_records(connection, options, plan);
   const std::string list = array_literal(options.ids);
@@ -137,8 +151,13 @@ std::vector<std::string> describe_records(const RemovePlan& plan) {
   for (const Drive& d : plan.drives) out.push_back(describe(d));
   for (const Charge& c : plan.charges) out.push_back(describe(c));
   for (const CarRow& c : plan.cars) out.push_back(describe(c));
-  if (plan.drives.size() > 1) out.push_back("together " + kilometres(plan.drives));
+  for (const Orphans& o : plan.orphans) out.push_back(describe(o));
   return out;
+}
+
+std::vector<std::string> describe_sum(const RemovePlan& plan) {
+  if (plan.drives.size() < 2) return {};
+  return {"together " + kilometres(plan.drives)};
 }
 
 std::vector<std::string> describe_rows(const RemovePlan& plan, const Closure& closure) {
@@ -155,8 +174,8 @@ std::vector<std::string> describe_rows(const RemovePlan& plan, const Closure& cl
                   " and " + (set.rows.rows == 1 ? "loses" : "lose") + " " + base::printable(columns));
   }
   if (plan.kept_referenced > 0) {
-    out.push_back("  " + report::counted(plan.kept_referenced, "position", "positions") +
-                  " of the track stay: other drives or charges refer to them");
+    out.push_back("  " + report::counted(plan.kept_referenced, "position", "positions") + " of the track " +
+                  (plan.kept_referenced == 1 ? "stays" : "stay") + ": other drives or charges refer to it");
   }
   return out;
 }
@@ -177,16 +196,23 @@ report::Json to_json(const RemovePlan& plan, const Closure& closure) {
                        {"columns", set.key.columns},
                        {"rows", set.rows.rows}});
   }
-  return {{"records", records}, {"deleted", deleted}, {"references_emptied", emptied}};
+  report::Json out{{"records", records}, {"deleted", deleted}, {"references_emptied", emptied}};
+  for (const Orphans& o : plan.orphans) out["orphaned_positions"].push_back(to_json(o));
+  return out;
 }
 
-std::string title_of(const RemovePlan& plan, Kind kind, const Ids& ids) {
-  if (ids.size() == 1) {
+std::string subject_of(const RemoveOptions& options) {
+  return options.orphans ? "orphaned positions" : named(name_of(options.kind), options.ids);
+}
+
+std::string title_of(const RemovePlan& plan, const RemoveOptions& options) {
+  if (options.orphans && plan.orphans.size() == 1) return describe(plan.orphans.front());
+  if (options.ids.size() == 1) {
     if (!plan.drives.empty()) return describe(plan.drives.front());
     if (!plan.charges.empty()) return describe(plan.charges.front());
     if (!plan.cars.empty()) return describe(plan.cars.front());
   }
-  return named(name_of(kind), ids);
+  return subject_of(options);
 }
 
 }  // namespace tmb::teslamate

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "teslamate/closure.hh"
+#include "teslamate/orphans.hh"
 #include "teslamate/records.hh"
 #include "teslamate/remove.hh"
 
@@ -16,6 +17,7 @@ struct RemovePlan {
   std::vector<Drive> drives;
   std::vector<Charge> charges;
   std::vector<CarRow> cars;
+  std::vector<Orphans> orphans;
   std::vector<std::string> open;      // what is not closed yet, in words
   std::uint64_t kept_referenced = 0;  // positions of the track that other rows need
   // Changes when a record or a number that was shown changes.
@@ -28,10 +30,13 @@ catalog::Relation table_of(Kind kind);
 RemovePlan plan_removal(postgres::Connection& connection, const RemoveOptions& options, Track track,
                         Closure& closure);
 
-// For people: the records, and the rows that go or change with them. And for --json.
+// For people: the records, what they come to, and the rows that go or change with them. And for --json.
 std::vector<std::string> describe_records(const RemovePlan& plan);
+std::vector<std::string> describe_sum(const RemovePlan& plan);
 std::vector<std::string> describe_rows(const RemovePlan& plan, const Closure& closure);
 report::Json to_json(const RemovePlan& plan, const Closure& closure);
-std::string title_of(const RemovePlan& plan, Kind kind, const Ids& ids);
+// "drive 42", "orphaned positions".
+std::string subject_of(const RemoveOptions& options);
+std::string title_of(const RemovePlan& plan, const RemoveOptions& options);
 
 }  // namespace tmb::teslamate

@@ -20,20 +20,11 @@ namespace {
 
 constexpr std::size_t most_output = std::size_t{1} << 20U;
 
-std::string find_program(const RpcSettings& settings) {
+std::string program_of(const RpcSettings& settings) {
   const std::string& name = settings.command.front();
-  if (name.find('/') != std::string::npos) return name;
-  const auto path = settings.environment.find("PATH");
-  std::string folders = path == settings.environment.end() ? "/usr/local/bin:/usr/bin:/bin" : path->second;
-  // Where NixOS and Debian packages put what a service's PATH does not name.
-  folders += ":/run/current-system/sw/bin:/opt/teslamate/bin";
-  for (std::size_t at = 0; at <= folders.size();) {
-    const std::size_t end = std::min(folders.find(':', at), folders.size());
-    std::string candidate = folders.substr(at, end - at) + "/" + name;
-    if (end > at && ::access(candidate.c_str(), X_OK) == 0) return candidate;
-    at = end + 1;
-  }
-  throw Error(ExitCode::service, "TeslaMate's command '" + printable(name) + "' was not found")
+  std::string found = find_program(name, settings.environment).string();
+  if (!found.empty()) return found;
+  throw Error(ExitCode::service, "the command '" + printable(name) + "' that reaches TeslaMate was not found")
       .with_hint(
           "say where it is in the settings file: [maintenance] rpc_command = [\"/path/to/teslamate\", "
           "\"rpc\"]");
@@ -123,6 +114,21 @@ bool says_unreachable(const std::string& text) {
 
 }  // namespace
 
+base::Path find_program(const std::string& name, const std::map<std::string, std::string>& environment) {
+  if (name.find('/') != std::string::npos) return name;
+  const auto path = environment.find("PATH");
+  std::string folders = path == environment.end() ? "/usr/local/bin:/usr/bin:/bin" : path->second;
+  // Where NixOS and Debian packages put what a service's PATH does not name.
+  folders += ":/run/current-system/sw/bin:/opt/teslamate/bin";
+  for (std::size_t at = 0; at <= folders.size();) {
+    const std::size_t end = std::min(folders.find(':', at), folders.size());
+    std::string candidate = folders.substr(at, end - at) + "/" + name;
+    if (end > at && ::access(candidate.c_str(), X_OK) == 0) return candidate;
+    at = end + 1;
+  }
+  return {};
+}
+
 std::string expression(RpcCall call, std::int64_t id) {
   const std::string number = std::to_string(id);
   switch (call) {
@@ -138,7 +144,7 @@ std::string expression(RpcCall call, std::int64_t id) {
 RpcAnswer call(const RpcSettings& settings, RpcCall call, std::int64_t id, const std::stop_token& stop) {
   base::ProcessOptions options;
   options.argv = settings.command;
-  options.argv.front() = find_program(settings);
+  options.argv.front() = program_of(settings);
   options.argv.push_back(expression(call, id));
   options.environment = environment_of(settings);
   options.as_user = account(settings.user);
@@ -152,6 +158,7 @@ RpcAnswer call(const RpcSettings& settings, RpcCall call, std::int64_t id, const
   }
   RpcAnswer answer;
   answer.timed_out = deadline.is_over();
+  answer.exit_code = result.exit_code;
   // A command that was asked to end may do so with 0.
   answer.ok = result.exit_code == 0 && !answer.timed_out && !stop.stop_requested();
   answer.said = first_line(result.errors);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/error.hh"
+#include "base/file.hh"
 #include "base/secret.hh"
 
 namespace tmb::teslamate {
@@ -26,6 +27,10 @@ struct RpcSettings {
   std::chrono::milliseconds limit{10000};
 };
 
+// The program that a command's first word means: a path as it is, a name where PATH of `environment` and the
+// places of Debian's and NixOS' packages have it. Empty when it is nowhere.
+base::Path find_program(const std::string& name, const std::map<std::string, std::string>& environment);
+
 enum class RpcCall { close_drive, complete_charging_process };
 
 // As TeslaMate documents it for closing by hand.
@@ -33,6 +38,7 @@ std::string expression(RpcCall call, std::int64_t id);
 
 struct RpcAnswer {
   bool ok = false;  // the command ended with 0
+  int exit_code = 0;
   bool timed_out = false;
   std::string said;  // its first line, printable; of stderr before stdout
 };

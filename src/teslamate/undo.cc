@@ -3,8 +3,11 @@
 
 #include "base/error.hh"
 #include "catalog/reader.hh"
+#include "catalog/staging.hh"
 #include "report/table.hh"
 #include "teslamate/close_record.hh"
+#include "teslamate/commit.hh"
+#include "teslamate/conflict.hh"
 #include "teslamate/records.hh"
 #include "teslamate/undo_rows.hh"
 
@@ -90,8 +93,10 @@ struct Applied {
 };
 
 // An act that is only just being done has to end first.
-void refuse_running(const UndoEntry& entry, const UndoHeader& header, Connection& connection) {
-  if (entry.state != UndoState::pending) return;
+void refuse_running(const UndoEntry& entry, const UndoHeader& header, const catalog::DatabaseIdentity& here,
+                    Connection& connection) {
+  if (entry.state != UndoState::pending || header.database.system_identifier != here.system_identifier)
+    return;
   const bool running =
       header.transaction.empty() ||
       catalog::read_transaction_end(connection, header.transaction) == TransactionEnd::running;
@@ -101,7 +106,8 @@ void refuse_running(const UndoEntry& entry, const UndoHeader& header, Connection
 }
 
 // Everything is compared and put back in one transaction; a dry run rolls it back.
-Applied apply(Connection& connection, const UndoReader& file, bool dry_run, report::Reporter& reporter) {
+Applied apply(Connection& connection, const UndoReader& file, bool dry_run,
+              const postgres::ConnectionSettings& database, report::Reporter& reporter) {
   postgres::Transaction transaction(connection, "ISOLATION LEVEL REPEATABLE READ");
   const catalog::Layout layout = catalog::read_layout(connection);
   std::vector<LoadedSection> sections = load_sections(connection, layout, file, reporter);
@@ -110,21 +116,14 @@ Applied apply(Connection& connection, const UndoReader& file, bool dry_run, repo
   Applied out;
   for (const LoadedSection& s : sections) out.already += s.already;
   out.rows = apply_sections(connection, layout, sections);
-  if (!dry_run) transaction.commit();
-  return out;
-}
-
-[[noreturn]] void rethrow(const DatabaseError& error) {
-  const std::string& state = error.sqlstate();
-  if (state == "40001" || state == "40P01" || state == "55P03") {
-    throw Error(state == "55P03" ? ExitCode::locked : ExitCode::refused,
-                "another session is at work on the same rows")
-        .with_state(nothing_changed)
-        .with_hint("run it again in a moment");
+  if (!dry_run) {
+    const Error unknown =
+        Error(ExitCode::needs_person, "the connection was lost at the very end")
+            .with_state("it is not known whether it was undone")
+            .with_hint("run it again once the database answers: what is as before is left alone");
+    commit(transaction, connection, database, catalog::current_transaction(connection), unknown);
   }
-  DatabaseError with_state = error;
-  with_state.with_state(nothing_changed);
-  throw with_state;
+  return out;
 }
 
 }  // namespace
@@ -153,9 +152,11 @@ Outcome undo(const UndoOptions& options, const MaintenanceAdapters& adapters, re
   const base::FileLock lock = store.lock();
   Connection connection = Connection::open(adapters.database, stop);
   catalog::limit_lock_waits(connection, options.lock_timeout_ms);
+  catalog::prefer_index_lookups(connection);
+  const catalog::DatabaseIdentity here = catalog::read_identity(connection);
   if (entry.state == UndoState::pending) {
     const UndoHeader header = UndoReader(entry.path, adapters.seal).header();
-    require_database(header, catalog::read_identity(connection));
+    require_database(header, here);
     const auto settled = settle(store, entry, header, connection);
     if (!settled) {
       throw Error(ExitCode::not_found,
@@ -163,17 +164,22 @@ Outcome undo(const UndoOptions& options, const MaintenanceAdapters& adapters, re
           .with_state(nothing_changed);
     }
     entry = *settled;
-    refuse_running(entry, header, connection);
+    refuse_running(entry, header, here, connection);
   }
   const UndoReader file(entry.path, adapters.seal);
-  require_database(file.header(), catalog::read_identity(connection));
+  require_database(file.header(), here);
+  const catalog::DatabaseIdentity& then = file.header().database;
+  if (then.oid != here.oid || then.system_identifier != here.system_identifier) {
+    reporter.note(
+        "the database was replaced since, as by a restore: the rows are compared with those of now");
+  }
   Outcome out;
   out.document = to_json(entry, file);
   out.document["dry_run"] = options.dry_run;
   for (const std::string& line : describe(file)) reporter.result(line);
   try {
     if (!options.dry_run) adapters.confirm("Undo this?");
-    const Applied applied = apply(connection, file, options.dry_run, reporter);
+    const Applied applied = apply(connection, file, options.dry_run, adapters.database, reporter);
     out.document["rows_changed"] = applied.rows;
     if (options.dry_run) {
       out.lines.emplace_back("nothing stands in the way; nothing was changed");
@@ -183,7 +189,7 @@ Outcome undo(const UndoOptions& options, const MaintenanceAdapters& adapters, re
                             ? "it was all as before already; nothing was changed"
                             : "undone: " + report::counted(applied.rows, "row", "rows") + " as before");
   } catch (const DatabaseError& error) {
-    rethrow(error);
+    rethrow_conflict(error, adapters.database, "what is to come back", nothing_changed);
   }
   if (entry.state != UndoState::undone && entry.path.parent_path() == store.folder()) {
     store.mark_undone(entry.path);

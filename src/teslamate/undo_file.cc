@@ -5,12 +5,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <string>
 #include <utility>
 
 #include "base/error.hh"
+#include "teslamate/undo_pack.hh"
 
 namespace tmb::teslamate {
 
@@ -24,7 +26,8 @@ namespace {
 constexpr std::string_view plain_line = "teslamate-backup undo 1 plain\n";
 constexpr std::string_view sealed_line = "teslamate-backup undo 1 sealed\n";
 constexpr std::size_t piece_bytes = std::size_t{1} << 20U;
-constexpr std::size_t most_sealed_bytes = piece_bytes + 4096;
+constexpr std::size_t most_sealed_bytes = 2 * piece_bytes;
+constexpr std::size_t plain_read_bytes = std::size_t{1} << 16U;
 constexpr std::string_view end_of_rows = "\\.\n";
 
 std::string_view name_of(Change change) {
@@ -80,7 +83,7 @@ std::string length_of(std::size_t size) {
   return out;
 }
 
-// The text behind the first line, line by line, opened where it is sealed.
+// The text behind the first line, line by line, opened where it is sealed, unpacked.
 class Lines {
  public:
   Lines(const base::Path& path, const UndoSeal* seal) : path_(path.string()), seal_(seal) {
@@ -101,7 +104,7 @@ class Lines {
       throw Error(ExitCode::wrong_key, printable(path_) + " is encrypted with the repository's key")
           .with_hint("name the repository with -r, and its passphrase as for a restore");
     }
-    if (!sealed_) buffer_ = first.substr(plain_line.size());
+    if (!sealed_) unpack(std::string_view(first).substr(plain_line.size()));
   }
 
   // nullopt at the end. The newline is part of it.
@@ -117,6 +120,7 @@ class Lines {
       at_ = 0;
       if (!fill()) break;
     }
+    if (!unpacker_.is_at_end()) throw damaged("it is cut off");
     if (!buffer_.empty()) throw damaged("it ends in the middle of a line");
     return std::nullopt;
   }
@@ -140,14 +144,16 @@ class Lines {
     }
   }
 
+  void unpack(std::string_view bytes) {
+    if (!unpacker_.unpack(bytes, buffer_)) throw damaged("it does not decompress");
+  }
+
   bool fill() {
     if (!sealed_) {
-      const std::size_t before = buffer_.size();
-      buffer_.resize(before + piece_bytes);
-      const std::size_t got =
-          base::read_some(fd_.get(), std::span<char>(buffer_.data() + before, piece_bytes), path_);
-      buffer_.resize(before + got);
-      return got > 0;
+      packed_.resize(plain_read_bytes);
+      packed_.resize(base::read_some(fd_.get(), packed_, path_));
+      unpack(packed_);
+      return !packed_.empty();
     }
     std::array<char, 5> head{};
     const std::size_t got = base::read_some(fd_.get(), head, path_);
@@ -156,16 +162,18 @@ class Lines {
     std::size_t size = 0;
     for (unsigned i = 0; i < 4; ++i) size |= std::size_t{static_cast<unsigned char>(head[i])} << (8 * i);
     if (size > most_sealed_bytes) throw damaged("a piece of it is too long");
-    std::string piece(size, '\0');
-    if (base::read_some(fd_.get(), piece, path_) != size) throw damaged("it is cut off");
+    packed_.resize(size);
+    if (base::read_some(fd_.get(), packed_, path_) != size) throw damaged("it is cut off");
     last_ = head[4] == 1;
-    buffer_ += seal_->open(piece, number_++, last_);
+    unpack(seal_->open(packed_, number_++, last_));
     return true;
   }
 
   std::string path_;
   const UndoSeal* seal_;
   base::UniqueFd fd_;
+  Unpacker unpacker_;
+  std::string packed_;
   std::string buffer_;
   std::size_t at_ = 0;
   std::uint64_t number_ = 0;
@@ -179,7 +187,8 @@ UndoWriter::UndoWriter(base::Path path, const UndoHeader& header, const UndoSeal
     : path_(std::move(path)),
       temporary_(path_.parent_path() /
                  (".tmp-" + std::to_string(::getpid()) + "-" + path_.filename().string())),
-      seal_(seal) {
+      seal_(seal),
+      packer_(std::make_unique<Packer>()) {
   fd_ = base::UniqueFd(
       ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));  // NOLINT
   if (!fd_) throw base::system_error(errno, "cannot create " + printable(temporary_.string()));
@@ -198,14 +207,15 @@ void UndoWriter::put(std::string_view text) {
 }
 
 void UndoWriter::flush(bool last) {
-  const std::string piece = buffer_.substr(0, piece_bytes);
+  const std::size_t size = std::min(buffer_.size(), piece_bytes);
+  const std::string packed = packer_->pack(std::string_view(buffer_).substr(0, size));
   if (seal_ == nullptr) {
-    base::write_all(fd_.get(), piece, temporary_.string());
+    base::write_all(fd_.get(), packed, temporary_.string());
   } else {
-    const std::string sealed = seal_->seal(piece, pieces_++, last);
+    const std::string sealed = seal_->seal(packed, pieces_++, last);
     base::write_all(fd_.get(), length_of(sealed.size()) + (last ? '\1' : '\0') + sealed, temporary_.string());
   }
-  buffer_.erase(0, piece.size());
+  buffer_.erase(0, size);
 }
 
 void UndoWriter::begin(const UndoSection& section) {

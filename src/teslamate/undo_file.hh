@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// One act's undo file: the rows as they were, in COPY text, with a hash over all of it; sealed piece by piece
-// where a key is given. Written as a stream, read through once and checked before a row of it is used.
-// Knows nothing of what the rows mean.
+// One act's undo file: the rows as they were, in COPY text, with a hash over all of it; compressed, and
+// sealed piece by piece where a key is given. Written as a stream, read through once and checked before a row
+// of it is used. Knows nothing of what the rows mean. A plain one can be read by hand: tail -n +2 FILE | zstd
+// -dc
 //
-//   teslamate-backup undo 1 plain|sealed     the first line; the rest may be sealed
-//   {header}                                 what was done, when, where
+//   teslamate-backup undo 1 plain|sealed     the first line; the rest are zstd frames, which may be sealed,
+//   of {header}                                 what was done, when, where
 //   {"table": …, "change": …}                a section, followed by its rows and a line \.
 //   {"end": true, "rows": N, "sha256": …}    over all bytes between the first line and this one
 #pragma once
@@ -46,8 +47,10 @@ struct UndoSection {
   std::vector<std::string> columns;  // a changed row has them twice
 };
 
-// Seals or opens one piece (at most a mebibyte); `number` counts from 0 and `last` marks the final one, so
-// that no piece can be left out, repeated or cut off.
+class Packer;
+
+// Seals or opens one piece (a frame of at most a mebibyte of text); `number` counts from 0 and `last` marks
+// the final one, so that no piece can be left out, repeated or cut off.
 struct UndoSeal {
   std::function<std::string(std::string_view piece, std::uint64_t number, bool last)> seal;
   std::function<std::string(std::string_view piece, std::uint64_t number, bool last)> open;
@@ -76,6 +79,7 @@ class UndoWriter {
   base::Path temporary_;
   base::UniqueFd fd_;
   const UndoSeal* seal_;
+  std::unique_ptr<Packer> packer_;
   crypto::Sha256 hash_;
   std::string buffer_;
   std::uint64_t pieces_ = 0;

@@ -13,7 +13,8 @@ using report::Json;
 
 namespace {
 
-constexpr std::size_t most_lines = 50;  // of damaged files; --json has them all
+constexpr std::size_t most_lines = 50;      // of damaged files; --json has them all
+constexpr std::size_t most_snapshots = 30;  // of complete ones, the newest
 
 std::string lost(const SnapshotReport& snapshot) {
   if (!snapshot.manifest_readable) return "its manifest is unreadable";
@@ -28,13 +29,21 @@ std::string lost(const SnapshotReport& snapshot) {
 
 void add_snapshots(const Report& report, std::vector<std::string>& lines) {
   report::Table table({{"snapshot"}, {"state"}, {"rows", report::Align::right}, {""}});
+  std::size_t complete_left = report.complete_snapshots();
+  std::size_t passed_over = 0;
   for (const SnapshotReport& snapshot : report.snapshots) {
+    if (snapshot.complete && complete_left-- > most_snapshots) {
+      ++passed_over;
+      continue;
+    }
     table.add_row({snapshot.id, snapshot.complete ? "complete" : "DAMAGED",
                    snapshot.manifest_readable ? grouped(snapshot.rows) : "?",
                    snapshot.complete ? "" : lost(snapshot)});
   }
   if (table.empty()) return;
   for (std::string& line : table.lines()) lines.push_back(std::move(line));
+  if (passed_over > 0)
+    lines.push_back("… and " + counted(passed_over, "older one, complete", "older ones, complete"));
 }
 
 void add_damage(const Report& report, std::vector<std::string>& lines) {

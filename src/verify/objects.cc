@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "base/error.hh"
+#include "base/newlines.hh"
 
 namespace tmb::verify {
 
@@ -93,7 +94,7 @@ class Checker {
     }
     try {
       repository_.objects().get(object.type, object.ref, workspace, content);
-      entry.second.lines = static_cast<std::uint64_t>(std::ranges::count(content, '\n'));
+      entry.second.lines = base::count_newlines(content);
     } catch (const Error& error) {
       if (error.code() != ExitCode::damaged && error.code() != ExitCode::local_io) throw;
       damaged(error.code(), error.message());

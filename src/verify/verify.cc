@@ -6,6 +6,7 @@
 
 #include "base/error.hh"
 #include "repository/objects_of.hh"
+#include "repository/tags.hh"
 #include "verify/folders.hh"
 #include "verify/objects.hh"
 
@@ -128,6 +129,28 @@ void count_objects(const ObjectStates& objects, const Folders& folders, bool all
   }
 }
 
+void add_damage(const std::string& file, std::string why, ExitCode code, Report& report) {
+  // Messages begin with the file that they are about.
+  if (why.starts_with(file + " ")) why.erase(0, file.size() + 1);
+  report.damage.push_back({code, file, std::move(why)});
+}
+
+// What is small and not named by a manifest: key slots and tags.
+void check_beside_snapshots(const repository::Repository& repository,
+                            const std::vector<OpenedSnapshot>& snapshots, Report& report) {
+  for (auto& damaged : repository::read_slots(repository.read_key_files()).damaged) {
+    if (damaged.code == ExitCode::unsupported) continue;  // a newer program's
+    add_damage("keys/" + damaged.name, std::move(damaged.why), damaged.code, report);
+  }
+  for (const OpenedSnapshot& snapshot : snapshots) {
+    try {
+      if (snapshot.manifest) static_cast<void>(repository::read_tag(repository, *snapshot.manifest));
+    } catch (const Error& error) {
+      add_damage("tags/" + snapshot.id + ".json", error.message(), error.code(), report);
+    }
+  }
+}
+
 }  // namespace
 
 bool Options::reads(const std::string& object_id) const {
@@ -154,6 +177,7 @@ Report verify(const repository::Repository& repository, const Options& options, 
   check_objects(repository, objects, options, reporter, stop);
   for (const OpenedSnapshot& snapshot : snapshots)
     report.snapshots.push_back(judge(snapshot, objects, report));
+  check_beside_snapshots(repository, snapshots, report);
   count_objects(objects, folders, all, report);
   std::ranges::sort(report.damage, {}, &Damage::file);
   return report;

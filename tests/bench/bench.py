@@ -7,6 +7,7 @@ test: it ends with 0 when everything was measured, with --check only when every 
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import os
 import pathlib
@@ -19,9 +20,11 @@ import time
 from dataclasses import asdict, dataclass, field
 
 from harness import Cluster, HarnessError, Workspace, tool_path
+from prune_test import days_before, forge
 
 MIB = 1 << 20
-TOOLS = ("teslamate-backup", "teslamate-restore", "teslamate-verify", "sample-database")
+TOOLS = ("teslamate-backup", "teslamate-keys", "teslamate-restore", "teslamate-verify", "teslamate-drill",
+         "teslamate-snapshots", "teslamate-status", "sample-database")
 
 
 @dataclass
@@ -31,6 +34,7 @@ class Run:
     cpu_seconds: float  # of the program and its children, not of the server
     peak_bytes: int     # largest resident memory of the program itself
     out: str = field(default="", repr=False)
+    server_cpu_seconds: float = 0.0  # that the server used meanwhile, where it was looked at
 
 
 @dataclass
@@ -62,7 +66,7 @@ def peak_of(pid: int, before: int) -> int:
     return before
 
 
-def measure(argv: list, env: dict[str, str], stdin: pathlib.Path | None = None) -> Run:
+def measure(argv: list, env: dict[str, str], stdin: pathlib.Path | None = None, codes: tuple[int, ...] = (0,)) -> Run:
     with open(stdin or os.devnull, "rb") as source, open(os.devnull, "wb") as null:
         began = time.monotonic()
         process = subprocess.Popen([str(a) for a in argv], stdin=source, stderr=subprocess.PIPE, env=env, cwd="/",
@@ -82,7 +86,7 @@ def measure(argv: list, env: dict[str, str], stdin: pathlib.Path | None = None) 
         process.stderr.close()
         if process.stdout:
             process.stdout.close()
-    if process.returncode != 0:
+    if process.returncode not in codes:
         raise HarnessError(f"{argv[0]} ended with {process.returncode}:\n{out[-1000:]}{errors[-3000:]}")
     return Run(seconds, used.ru_utime + used.ru_stime, peak, out)
 
@@ -144,10 +148,10 @@ class Bench:
             f"peak {run.peak_bytes / MIB:6.1f} MiB")
         return run
 
-    def backup(self, name: str, space: Workspace, database: str) -> Run:
+    def backup(self, name: str, space: Workspace, database: str, *options) -> Run:
         self.settle()
         return self.note(name, measure(
-            [tool_path("teslamate-backup"), *space.target(database), "--jobs", str(self.jobs)],
+            [tool_path("teslamate-backup"), *space.target(database), "--jobs", str(self.jobs), *options],
             space.environment()))
 
     def pg_dump(self, name: str, database: str, target: pathlib.Path, *options: str) -> Run:
@@ -225,6 +229,21 @@ class Bench:
                      judged_here=self.real_peer or name == "pg_dump -Fc")
         return space
 
+    def encryption(self) -> None:
+        say("encryption: the same full backup, in an encrypted repository with a generated key")
+        for _ in range(self.arguments.runs + 2):  # a difference of some percent wants more runs than a ratio of three
+            plain, sealed = self.workspace(), self.workspace()
+            key = sealed.folder / "key"
+            shutil.rmtree(sealed.repository)
+            measure([tool_path("teslamate-keys"), "init", "-r", sealed.repository, "--new-key-file", key],
+                    sealed.environment())
+            self.backup("encryption: plain", plain, "bench")
+            self.backup("encryption: encrypted", sealed, "bench", "--key-file", key)
+            plain.close()
+            sealed.close()
+        self.add("encryption, full backup wall", "ours, plain", median(self.runs["encryption: plain"]),
+                 median(self.runs["encryption: encrypted"]), "s", 1.10, "<= 1.10 x")
+
     def nightly(self, space: Workspace) -> None:
         say("nightly backup after 0.1 % new rows")
         for day in range(1, self.arguments.runs + 1):
@@ -267,6 +286,75 @@ class Bench:
         rate = self.sizes["plain SQL"] / 1e9 / statistics.median(r.cpu_seconds for r in runs)
         self.add("verify --read-data, per core", "", None, rate, "GB/s", 0.5, ">= 0.5 GB/s", at_least=True)
 
+    def server_cpu(self) -> float:
+        """Processor seconds of the server so far: of its processes, and of those that have ended."""
+        ticks = 0
+        postmaster = int((self.pg.data / "postmaster.pid").read_text().split()[0])
+        for pid in self.pg.server_processes():
+            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += sum(int(f) for f in fields[11:15 if pid == postmaster else 13])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def with_server(self, run) -> Run:
+        before = self.server_cpu()
+        out = run()
+        time.sleep(0.2)  # for its last session to end
+        out.server_cpu_seconds = self.server_cpu() - before
+        return out
+
+    def drill(self, space: Workspace) -> None:
+        say("drill beside the restore that it rehearses")
+        for _ in range(self.arguments.runs):
+            self.restore("drill: the restore", space, "bench")
+            self.settle()
+            self.note("drill: ours", measure([tool_path("teslamate-drill"), *space.target("bench"), "--jobs",
+                                              str(self.jobs)], space.environment()))
+        self.add("drill", "teslamate-restore --as-database", median(self.runs["drill: the restore"]),
+                 median(self.runs["drill: ours"]), "s", 1.10, "<= 1.10 x")
+
+    def unattended_day(self, space: Workspace) -> None:
+        """What the timers do in a day, in processor time: of the programs, and with what the server does for them."""
+        say("a day without anybody: backup, prune, a part of the verification, metrics and report")
+        space.config.write_text(f'[status]\nmetrics_file = "{space.folder}/m.prom"\n'
+                                f'html_file = "{space.folder}/r.html"\n', encoding="utf-8")
+        flags = ["-r", space.repository, "--state-dir", space.state]
+        rotation = space.state / "verify-rotation.json"
+        for day in range(self.arguments.runs):
+            self.pg.next_day("bench", 100 + day, max(10, self.arguments.rows // 1000))
+            # The part of one day, as the nights before would have left it, not that of the minutes since the last run.
+            rotation.unlink(missing_ok=True)
+            parts = []
+            for name, args in (("backup", ["--scheduled", *self.pg.connection_flags("bench")]),
+                               ("snapshots", ["prune", "--yes"]), ("verify", ["--rotate"])):
+                argv = [tool_path(f"teslamate-{name}"), *args, *flags]
+                parts.append(self.with_server(lambda argv=argv: measure(argv, space.environment())))
+            self.note("day: ours", Run(sum(p.seconds for p in parts), sum(p.cpu_seconds for p in parts),
+                                       max(p.peak_bytes for p in parts), "", sum(p.server_cpu_seconds for p in parts)))
+            target = self.folder / "dump.dir"
+            shutil.rmtree(target, ignore_errors=True)
+            self.settle()
+            self.note("day: pg_dump -Fd", self.with_server(lambda: measure(
+                [self.pg.bindir / "pg_dump", *self.pg.connection_flags("bench"), "-Fd", "-Z", self.directory_level,
+                 "-f", target], self.pg._environment())))
+        ours, peer = self.runs["day: ours"], self.runs["day: pg_dump -Fd"]
+        for what, cpu in (("a day unattended, CPU", lambda r: r.cpu_seconds),
+                          ("… with the server's", lambda r: r.cpu_seconds + r.server_cpu_seconds)):
+            self.add(what, f"pg_dump -Fd -Z {self.directory_level}", statistics.median(map(cpu, peer)),
+                     statistics.median(map(cpu, ours)), "s", 0.20, "<= 0.20 x", judged_here=self.real_peer)
+
+    def thousand_snapshots(self, space: Workspace) -> None:
+        say("1000 snapshots")
+        now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+        newest = space.snapshot_files()[-1]
+        for _ in range(self.arguments.runs):
+            forge(space.repository, newest, days_before(now, 1000))
+            flags = ["-r", space.repository, "--state-dir", space.state]
+            self.note("status: ours", measure([tool_path("teslamate-status"), *flags], space.environment()))
+            self.note("prune: ours", measure([tool_path("teslamate-snapshots"), "prune", "--yes", *flags],
+                                             space.environment()))
+        self.add("status, 1000 snapshots", "", None, median(self.runs["status: ours"]), "s", 0.2, "<= 0.2 s")
+        self.add("prune of 1000 snapshots", "", None, median(self.runs["prune: ours"]), "s", 5, "<= 5 s")
+
     def thirty_nights(self, space: Workspace) -> None:
         nights = self.arguments.nights
         say(f"{nights} nightly backups")
@@ -299,10 +387,14 @@ class Bench:
     def run(self) -> None:
         self.prepare("bench", self.arguments.rows)
         space = self.full()
+        self.encryption()
         self.nightly(space)
         self.restores(space)
         self.verify(space)
+        self.drill(space)
         self.thirty_nights(space)
+        self.unattended_day(space)
+        self.thousand_snapshots(space)
         self.memory()
 
     # -- what comes out

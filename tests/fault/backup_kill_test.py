@@ -15,21 +15,13 @@ import unittest
 
 from backup_checks import (backup, check_repository, differences, our_backends, recovered, snapshot_files,
                            temporary_files, wait_for)
+import injection
 from harness import Cluster, Workspace, assert_exit, database_digest, diff_digests
+from injection import CHANGING, sample
 
-CHANGING = ("openat", "write", "fsync", "fdatasync", "rename", "renameat", "renameat2", "link", "linkat", "unlink",
-            "unlinkat", "mkdir", "mkdirat", "fchmod", "fchmodat")
 TALKING = ("connect", "sendto")
-CALL = re.compile(r"^(\d+) +(\w+)\((.*)$")
 # Not into children: killing pg_dump is another test.
 STRACE = ["-b", "execve", "-y"]
-
-
-def sample(points: list[int], most: int) -> list[int]:
-    """The first, the last and others between, at most `most`."""
-    if len(points) <= most or most == 1:
-        return points[:most]
-    return sorted({points[round(i * (len(points) - 1) / (most - 1))] for i in range(most)})
 
 
 class Sweep(unittest.TestCase):
@@ -48,28 +40,15 @@ class Sweep(unittest.TestCase):
         self.known: dict = {}
 
     def traced(self, inject: str | None = None, calls: tuple[str, ...] = ()):
-        names = ",".join("?" + name for name in calls) if calls else None
-        return self.ws.run_traced("teslamate-backup", *self.ws.target("live"), "--jobs", "1", inject=inject, trace=names,
-                                  strace_args=STRACE, timeout=60)
+        return self.ws.run_traced("teslamate-backup", *self.ws.target("live"), "--jobs", "1", inject=inject,
+                                  trace=injection.names(calls) if calls else None, strace_args=STRACE, timeout=60)
 
     def points(self, calls: tuple[str, ...], *, everything: bool = False) -> dict[str, list[int]]:
         """For each call: at which of a thread's calls of this name the repository is touched."""
         result = assert_exit(self.traced(calls=calls), 0)
-        counts: dict = {}
-        found: dict = {}
-        for line in result.trace.splitlines():
-            match = CALL.match(line)
-            if not match:
-                continue
-            thread, name, arguments = match.groups()
-            counts[thread, name] = counts.get((thread, name), 0) + 1
-            touches = str(self.ws.repository) in arguments and (name != "openat" or "O_CREAT" in arguments)
-            if name == "close":  # it can only lose something where something was written
-                touches = touches and "/.tmp-" in arguments
-            if everything or touches:
-                found.setdefault(name, set()).add(counts[thread, name])
+        found = injection.points(result.trace, self.ws.repository, everything=everything)
         self.assertTrue(found, result.trace[:2000])
-        return {name: sorted(numbers) for name, numbers in found.items()}
+        return found
 
     def change_rows(self):
         self.pg.sql("live", "UPDATE turn SET n = n + 1", "UPDATE a SET s = md5(s) WHERE id % 10 = 0",
@@ -161,9 +140,8 @@ class Sweep(unittest.TestCase):
         objects, snapshots = self.ws.repository / "objects", self.ws.repository / "snapshots"
         there = set(self.ws.object_files())
         result = assert_exit(self.traced(calls=("fsync", "rename", "renameat", "renameat2", "link", "linkat")), 0)
-        calls = [match.groups() for match in map(CALL.match, result.trace.splitlines()) if match]
         synced, named, manifest = set(), [], None
-        for _, name, arguments in calls:
+        for _, name, arguments in injection.calls(result.trace):
             if name == "fsync":
                 synced.add(re.search("<(.*?)>", arguments).group(1))
                 continue

@@ -11,19 +11,12 @@ import re
 import shutil
 import unittest
 
+import injection
 from harness import Cluster, Workspace, assert_exit
+from injection import CHANGING, sample
 
-CHANGING = ("openat", "write", "fsync", "rename", "link", "linkat", "unlink", "mkdir", "fchmod")
-CALL = re.compile(r"^(\d+) +(\w+)\((.*)$")
 STRACE = ["-y"]
 MOST = 4  # points of each call
-
-
-def sample(points: list[int], most: int) -> list[int]:
-    """The first, the last and others between, at most `most`."""
-    if len(points) <= most:
-        return points
-    return sorted({points[round(i * (len(points) - 1) / (most - 1))] for i in range(most)})
 
 
 class Sweep(unittest.TestCase):
@@ -71,19 +64,10 @@ class Sweep(unittest.TestCase):
         return found
 
     def points(self, args: list) -> dict[str, list[int]]:
-        result = assert_exit(self.run_keys(*args, trace=",".join("?" + name for name in CHANGING)), 0)
-        counts: dict = {}
-        found: dict = {}
-        for line in result.trace.splitlines():
-            match = CALL.match(line)
-            if not match:
-                continue
-            thread, name, arguments = match.groups()
-            counts[thread, name] = counts.get((thread, name), 0) + 1
-            if str(self.ws.repository) in arguments and (name != "openat" or "O_CREAT" in arguments):
-                found.setdefault(name, set()).add(counts[thread, name])
+        result = assert_exit(self.run_keys(*args, trace=injection.names(CHANGING)), 0)
+        found = injection.points(result.trace, self.ws.repository)
         self.assertGreater(sum(map(len, found.values())), 5, result.trace[:2000])
-        return {name: sorted(numbers) for name, numbers in found.items()}
+        return found
 
     def sweep(self, args: list, snapshots: int, faults: list[str]):
         self.begin_anew()
@@ -147,6 +131,35 @@ class Sweep(unittest.TestCase):
                     sheet.unlink(missing_ok=True)
                     self.run_keys("recovery-sheet", sheet, "--key-file", self.old, inject=f"{name}:signal=KILL:when={number}")
                     assert_exit(self.ws.run("teslamate-snapshots", "list", "-r", self.ws.repository, "--key-file", self.old), 0)
+
+    def test_every_name_is_durable_before_what_needs_it(self):
+        """Objects before the manifest that names them, slots before format.json that names their key."""
+        assert_exit(self.ws.backup("live"), 0)
+        self.pg.sql("live", "INSERT INTO a SELECT 2000, 'y'")
+        assert_exit(self.ws.backup("live"), 0)
+        result = assert_exit(self.run_keys("encrypt", "--new-key-file", self.new,
+                                           trace=injection.names(("fsync", "rename", "renameat", "renameat2", "link", "linkat"))), 0)
+        synced, named, made = set(), {"objects": [], "keys": []}, []
+        for _, name, arguments in injection.calls(result.trace):
+            if name == "fsync":
+                synced.add(re.search("<(.*?)>", arguments).group(1))
+                continue
+            old, new = map(pathlib.Path, re.findall('"(.*?)"', arguments))
+            if not new.is_relative_to(self.ws.repository):
+                continue
+            self.assertIn(str(old), synced, f"{new} got its name before its content was durable")
+            folder = new.relative_to(self.ws.repository).parts[0]
+            needs = {"snapshots": "objects", "format.json": "keys"}.get(folder)
+            for path in named.get(needs, []):
+                self.assertIn(str(path.parent), synced, f"the name {path} was not durable when {new} got its own")
+            if folder in named:
+                named[folder].append(new)
+                synced.discard(str(new.parent))
+            made.append(folder)
+        self.assertEqual(made.count("snapshots"), 2)
+        self.assertEqual(made.count("format.json"), 2)
+        self.assertGreater(len(named["objects"]), 2)
+        self.assertEqual(len(named["keys"]), 1)
 
     def points_of_sheet(self, sheet: pathlib.Path) -> dict[str, list[int]]:
         self.begin_anew()

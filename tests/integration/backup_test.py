@@ -504,6 +504,24 @@ class AfterTheServerOrDatabaseChanged(Case):
         backup(self.ws, "live")
         self.assert_same(self.pg, self.ws, "live")
 
+    def test_pg_upgrade(self):
+        # From one major version to the next it does the same: a new system identifier, old transaction numbers.
+        for how in ([], ["--link"]):
+            with self.subTest(how), Cluster() as old, Cluster() as new:
+                old.create_db("live")
+                old.script("live", WITNESS + ";\n" + ROWS)
+                with Workspace(old) as ws:
+                    first = backup(ws, "live")
+                    old.sql("live", "DELETE FROM t WHERE id % 7 = 0")
+                    new.upgrade_from(old, *how)
+                    new.sql("live", "UPDATE t SET s = 'after' WHERE id % 50 = 1", "INSERT INTO t VALUES (-1, 1, 'new')")
+                    ws.cluster = new
+                    second = backup(ws, "live")
+                    self.assertEqual(first["snapshot"], second["parent"])
+                    self.assert_all_read(second)
+                    self.assert_same(new, ws, "live")
+                    self.assert_incremental(backup(ws, "live"))
+
     def test_databases_that_swap_their_names(self):
         self.pg.drop_db("spare")
         self.pg.create_db("spare", "TEMPLATE live")

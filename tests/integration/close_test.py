@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 import unittest
@@ -223,6 +224,116 @@ class Close(unittest.TestCase):
         self.assertNotIn(self.release.cookie, result.out + result.err)
         for path in (self.ws.state / "undo").iterdir():
             self.assertNotIn(self.release.cookie.encode(), path.read_bytes())
+
+    # -- TeslaMate in a container, or of another account
+
+    def container(self, script: str = "") -> str:
+        """A stand-in for docker: `docker exec teslamate COMMAND…` runs the release in a place that knows nothing of ours.
+        `script` runs first. Returns the lines for the config."""
+        docker = self.ws.folder / "docker"
+        docker.write_text(f"""#!/bin/sh
+[ "$1" = exec ] || exit 64
+shift
+{script}
+[ "$1" = teslamate ] || {{ echo "Error response from daemon: No such container: $1" >&2; exit 1; }}
+shift
+cd "{self.release.folder}"
+exec env -i PATH=/usr/bin:/bin HOME="{self.release.folder}" LC_ALL=C.UTF-8 ERL_EPMD_PORT={self.release.port} \
+  RELEASE_COOKIE="{self.release.cookie}" RELEASE_NODE={self.release.node} "$@"
+""", encoding="utf-8")
+        docker.chmod(0o755)
+        return f'[maintenance]\nrpc_command = ["{docker}", "exec", "teslamate", "bin/teslamate", "rpc"]\n'
+
+    def test_teslamate_in_a_container(self):
+        before = self.digest()
+        self.ws.config.write_text(self.container(), encoding="utf-8")
+        bare = {"RELEASE_COOKIE": "not-that-of-the-container"}
+        assert_exit(self.run_tool("teslamate-close-drive", self.drive, env=bare), 0)
+        assert_exit(self.run_tool("teslamate-close-charge", self.charge, env=bare), 0)
+        self.assertEqual(self.release.calls(), [f"TeslaMate.Log.Drive {self.drive}", f"TeslaMate.Log.ChargingProcess {self.charge}"])
+        for _ in range(2):
+            assert_exit(self.run_tool("teslamate-undo", "last", "--yes"), 0)
+        self.assertEqual(diff_digests(before, self.digest()), [])
+
+    def test_a_container_that_cannot_be_reached_is_said_so(self):
+        before = self.digest()
+        faults = {
+            "set -- other": "No such container: other",
+            "echo 'docker: Cannot connect to the Docker daemon at unix:///var/run/docker.sock.' >&2; exit 125": "ended with 125",
+            "echo 'OCI runtime exec failed: exec: permission denied' >&2; exit 126": "ended with 126: OCI runtime exec failed",
+            "echo 'exec: \"bin/teslamate\": no such file or directory' >&2; exit 127": "ended with 127",
+            "echo '** (RuntimeError) it cannot be done'; exit 0": "nothing changed: ** (RuntimeError) it cannot be done",
+            "exit 0": "nothing changed",
+            "kill -9 $$": "could not do it",
+        }
+        for script, words in faults.items():
+            with self.subTest(script=script):
+                self.ws.config.write_text(self.container(script), encoding="utf-8")
+                result = assert_exit(self.run_tool("teslamate-close-drive", self.drive, env={}), 18)
+                self.assertIn(words, result.err)
+                self.assertIn("is as it was", result.err)
+                self.assertEqual(self.release.calls(), [])
+                self.assert_untouched(before)
+        (self.ws.folder / "docker").chmod(0o644)
+        result = assert_exit(self.run_tool("teslamate-close-drive", self.drive, env={}), 18)
+        self.assertIn("Permission denied", result.err)
+        self.assert_untouched(before)
+
+    def test_a_container_that_hangs_or_leaves_a_process_behind_does_not_keep_us(self):
+        before = self.digest()
+        for script in ("sleep 60", "trap '' TERM; sleep 60", "setsid sh -c 'trap \"\" TERM; sleep 25' & sleep 60"):
+            with self.subTest(script=script):
+                self.ws.config.write_text(self.container(script), encoding="utf-8")
+                result = assert_exit(self.run_tool("teslamate-close-drive", self.drive, env={}), 18)
+                self.assertLess(result.seconds, 17)
+                self.assertIn("did not answer in time", result.err)
+                self.assertIn("is as it was; TeslaMate may still be at it", result.err)
+                self.assertEqual(diff_digests(before, self.digest()), [])
+
+    def test_another_account_runs_the_command(self):
+        if os.geteuid() != 0:
+            self.fail("this test has to run as root")
+        seen = self.ws.folder / "seen"
+        seen.mkdir(mode=0o777)
+        seen.chmod(0o777)
+        self.ws.folder.chmod(0o755)
+        self.release.folder.chmod(0o755)
+        self.addCleanup(self.release.folder.chmod, 0o700)
+        config = self.container(f'id -un > "{seen}/who"; env > "{seen}/environment"') + 'rpc_user = "postgres"\n'
+        file = self.ws.folder / "teslamate.env"
+        file.write_text(f"RELEASE_COOKIE={self.release.cookie}\nSECRET_OF_ANOTHER=1\n", encoding="utf-8")
+        file.chmod(0o600)
+        self.ws.config.write_text(f'[database]\nenvironment_file = "{file}"\n{config}', encoding="utf-8")
+        assert_exit(self.run_tool("teslamate-close-drive", self.drive, env={}), 0)
+        self.assertEqual((seen / "who").read_text(), "postgres\n")
+        environment = (seen / "environment").read_text()
+        self.assertIn(f"RELEASE_COOKIE={self.release.cookie}\n", environment)
+        self.assertNotIn("SECRET_OF_ANOTHER", environment)
+        self.ws.config.write_text(config.replace('"postgres"', '"nobody-of-this-name"'), encoding="utf-8")
+        result = assert_exit(self.run_tool("teslamate-close-charge", self.charge, env={}), 2)
+        self.assertIn("nobody-of-this-name", result.err)
+        self.assertEqual([f for f in self.undo_files() if f.endswith(".pending")], [])
+
+    def test_a_server_that_restarts_during_the_call_is_asked_again(self):
+        for after in (False, True):
+            with self.subTest(after=after):
+                before = self.digest()
+                self.release.mode("none" if after else "hang")
+                self.release.hang_after(after)
+                running = self.ws.start("teslamate-close-drive", *self.pg.connection_flags(DB), "--state-dir", str(self.ws.state),
+                                        self.drive, env=self.release.environment())
+                deadline = time.monotonic() + 20
+                while not self.release.calls() or (after and self.pg.scalar(
+                        DB, f"SELECT end_date IS NULL FROM drives WHERE id = {self.drive}") == "t"):
+                    self.assertLess(time.monotonic(), deadline)
+                    time.sleep(0.05)
+                self.pg.restart()
+                result = assert_exit(running.wait(), 18)
+                self.assertIn("has changed all the same" if after else "is as it was", result.err)
+                if after:
+                    assert_exit(self.run_tool("teslamate-undo", "last", "--yes"), 0)
+                self.assertEqual(diff_digests(before, self.digest()), [])
+                self.release.forget_calls()
 
     # -- cut off
 

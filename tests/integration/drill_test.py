@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import datetime
+import os
 import shutil
 import signal
 import subprocess
@@ -11,6 +13,7 @@ import time
 import unittest
 
 from harness import Cluster, Workspace, assert_exit, database_digest, diff_digests, flip_bit
+from prune_test import forge, seal, unseal
 
 
 def postgres_processes(folder) -> list[str]:
@@ -63,6 +66,31 @@ class Drill(unittest.TestCase):
         self.assertIn(result.code, (0, 3))
         self.assertIn("goal of 1.0 s", result.out)
 
+    def test_each_goal_that_is_missed_is_a_warning_and_code_3(self):
+        self.ws.config.write_text('[goals]\nrto = "1s"\nrpo = "30d"\n')
+        result = assert_exit(self.ws.run_traced("teslamate-drill", *self.ws.target("teslamate"),
+                                                inject="connect:delay_enter=400000"), 3)
+        self.assertIn("[goals] rto", result.err)
+        self.assertNotIn("[goals] rpo", result.err)
+        repository = self.ws.copy_repository()
+        self.addCleanup(shutil.rmtree, repository)
+        (newest,) = (repository / "snapshots").iterdir()
+        forge(repository, newest, [datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(minutes=2)])
+        newest.unlink()
+        self.ws.config.write_text('[goals]\nrto = "1h"\nrpo = "60s"\n')
+        result = self.ws.run("teslamate-drill", *self.pg.connection_flags("teslamate"), "-r", str(repository))
+        self.assertIn("[goals] rpo", assert_exit(result, 3).err)
+        for preset, rpo, rto in (("hobby", 86400, 7200), ("serious", 3600, 1800), ("production", 300, 900)):
+            self.ws.config.write_text(f'[goals]\npreset = "{preset}"\n')
+            goals = self.drill("--json").json()["goals"]
+            self.assertEqual(goals, {"rpo_seconds": rpo, "rto_seconds": rto}, preset)
+
+    def test_the_vault_is_tried_with_the_key_that_is_known(self):
+        key = {"ENCRYPTION_KEY": "a key that opened nothing so far"}
+        said = self.drill("--json", env=key)
+        self.assertIn(said.code, (0, 3))
+        self.assertIn("vault", said.json())
+
     def test_it_is_noted_in_the_history_and_the_status_knows_it(self):
         assert_exit(self.drill(), 0)
         document = assert_exit(self.ws.run("teslamate-status", "--json"), 0).json()
@@ -79,7 +107,6 @@ class Drill(unittest.TestCase):
         self.assertIn("live database was not touched", result.err)
 
     def test_a_snapshot_that_does_not_hold_what_it_says_is_damaged(self):
-        from prune_test import seal, unseal
         repository = self.ws.copy_repository()
         self.addCleanup(shutil.rmtree, repository)
         (manifest,) = (repository / "snapshots").glob("*.json")
@@ -138,6 +165,96 @@ class Drill(unittest.TestCase):
         self.assertTrue(document["cluster"])
         self.assertEqual(list(cache.iterdir()), [])
         self.assertEqual(postgres_processes(cache), [])
+
+    def files(self) -> list:
+        """The database as every kind of file: exports of ours, and what TeslaMate's own backup command writes."""
+        out = []
+        for name in ("a.tmb", "a.sql", "a.sql.zst"):
+            out.append(self.ws.folder / name)
+            if not out[-1].exists():
+                assert_exit(self.ws.snapshots("export", "latest", out[-1]), 0)
+        for name, args in (("teslamate.bck", ()), ("a.dump", ("-Fc",))):
+            out.append(self.ws.folder / name)
+            if not out[-1].exists():
+                out[-1].write_bytes(self.pg.client("pg_dump", *args, database="teslamate").stdout)
+        return out
+
+    def assert_comes_back(self, document: dict, name: str):
+        self.assertEqual(document["cars"], int(self.pg.scalar("teslamate", "SELECT count(*) FROM cars")), name)
+        self.assertEqual(len(document["dashboards"]), 6, name)
+        rows = sum(int(self.pg.scalar("teslamate", f"SELECT count(*) FROM {t}"))
+                   for t in ("positions", "charges", "drives", "charging_processes"))
+        self.assertGreater(document["rows"], rows, name)
+
+    def test_every_kind_of_file_is_rehearsed_on_the_server_and_in_a_cluster(self):
+        for file in self.files():
+            with self.subTest(file=file.name):
+                document = assert_exit(self.drill(file, "--json"), 0).json()
+                self.assert_comes_back(document, file.name)
+                self.assertEqual(bool(document["snapshot"]), file.suffix == ".tmb")
+                self.assertEqual(self.pg.databases(), self.before)
+                cache, result = self.cluster_drill(file, "--json")
+                self.assert_comes_back(assert_exit(result, 0).json(), file.name)
+                self.assertEqual(list(cache.iterdir()), [])
+                self.assertEqual(postgres_processes(cache), [])
+
+    def test_the_drill_of_a_file_is_noted_but_is_not_taken_for_one_of_the_repository(self):
+        shutil.rmtree(self.ws.state / "history", ignore_errors=True)
+        file = self.files()[1]
+        assert_exit(self.drill(file), 0)
+        broken = self.ws.folder / "broken.sql"
+        broken.write_bytes(file.read_bytes()[:-2000])
+        assert_exit(self.drill(broken), 13)
+        kinds = sorted(p.name.split("Z-")[1].rsplit("-", 1)[0] for p in (self.ws.state / "history").iterdir())
+        self.assertEqual(kinds, ["drill-file", "drill-file"])
+        document = self.ws.run("teslamate-status", "--json").json()
+        self.assertIsNone(document["last_runs"]["drill"])
+
+    def test_a_file_that_does_not_come_back_leaves_nothing(self):
+        file = self.ws.folder / "wrong.sql"
+        text = self.files()[3].read_text().replace("PRIMARY KEY (id)", "PRIMARY KEY (no_such_column)", 1)
+        file.write_text(text)
+        result = self.drill(file)
+        self.assertIn(result.code, (13, 16))
+        self.assertIn("live database was not touched", result.err)
+        cache, result = self.cluster_drill(file)
+        self.assertIn(result.code, (13, 16))
+        self.assertEqual((list(cache.iterdir()), postgres_processes(cache)), ([], []))
+        assert_exit(self.drill(self.ws.folder / "absent.sql"), 21)
+
+    def test_killed_while_it_makes_its_cluster_or_loads_a_file_the_next_one_removes_what_is_left(self):
+        cache, file = self.ws.folder / "cache", self.files()[3]
+        self.ws.folder.chmod(0o711)
+        left = 0
+        for what in ("latest", file):
+            for wait in (0.05, 0.2, 0.5, 0.9, 1.5, 2.2):
+                run = self.ws.start("teslamate-drill", "-r", str(self.ws.repository), "--cluster", "--cache-dir",
+                                    str(cache), what)
+                time.sleep(wait)
+                run.signal(signal.SIGKILL)
+                run.wait()
+                left += any(cache.iterdir()) if cache.exists() else 0
+        deadline = time.monotonic() + 20
+        while postgres_processes(cache) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        self.assertEqual(postgres_processes(cache), [], "a server outlived its drill")
+        assert_exit(self.cluster_drill()[1], 0)
+        self.assertEqual(list(cache.iterdir()), [])
+        self.assertGreater(left, 3, "no kill came while there was something to leave")
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can give privileges up")
+    def test_started_by_root_no_server_runs_as_root(self):
+        cache = self.ws.folder / "cache"
+        self.ws.folder.chmod(0o711)
+        run = self.ws.start("teslamate-drill", "-r", str(self.ws.repository), "--cluster", "--cache-dir", str(cache))
+        owners = set()
+        while run.process.poll() is None:
+            found = subprocess.run(["ps", "-eo", "user=,args="], capture_output=True, text=True, check=True).stdout
+            owners |= {line.split()[0] for line in found.splitlines()
+                       if f"-D {cache}" in line and "teslamate-drill" not in line}
+            time.sleep(0.05)
+        assert_exit(run.wait(), 0)
+        self.assertEqual(owners, {"postgres"})
 
     def test_a_killed_cluster_drill_takes_its_server_with_it_and_the_next_one_its_folder(self):
         cache = self.ws.folder / "cache"

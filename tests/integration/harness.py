@@ -184,8 +184,8 @@ class Cluster:
         return {"PATH": f"{self.bindir}:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC",
                 "PGCLIENTENCODING": "UTF8", "HOME": str(self.folder)}
 
-    def _as_server_user(self, argv: list) -> None:
-        done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, cwd="/",
+    def _as_server_user(self, argv: list, cwd: str | os.PathLike = "/") -> None:
+        done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, cwd=cwd,
                               env=self._environment(), stdin=subprocess.DEVNULL,
                               **self._server_user_arguments())
         if done.returncode != 0:
@@ -240,6 +240,19 @@ class Cluster:
         for pid in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+    def upgrade_from(self, old: Cluster, *options: str) -> None:
+        """pg_upgrade of the server `old` into this one, which has no databases of its own yet. Both are stopped
+        for it; this one runs afterwards."""
+        old.shut_down()
+        self.shut_down()
+        scratch = self.folder / "upgrade"
+        scratch.mkdir()
+        if self.os_user:
+            shutil.chown(scratch, self.os_user)
+        self._as_server_user([self.bindir / "pg_upgrade", "-b", old.bindir, "-B", self.bindir, "-d", old.data,
+                              "-D", self.data, "-U", self.superuser, "-s", scratch, *options], cwd=scratch)
+        self.start()
 
     def restart(self, mode: str = "fast") -> None:
         self.shut_down(mode)

@@ -3,15 +3,21 @@
 """Encrypted repositories through the programs: made, opened, refused, re-keyed; what they carry; what leaks."""
 from __future__ import annotations
 
+import fcntl
+import hashlib
+import json
 import os
 import pathlib
 import pty
 import re
 import select
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
+import termios
 import threading
 import time
 import unittest
@@ -313,6 +319,18 @@ class Carried(Base):
         self.recovered(self.key, "--files", str(other))
         self.assertEqual((other / str(self.environment).lstrip("/")).read_bytes(), self.environment.read_bytes())
 
+    def test_an_environment_file_that_came_as_a_credential_is_carried_under_its_own_name(self):
+        self.init()
+        credentials = self.ws.folder / "credentials"
+        credentials.mkdir(mode=0o700)
+        text = self.environment.read_text() + "MORE=1\n"
+        private(credentials / "environment-file", text)
+        result = self.backup(env={"CREDENTIALS_DIRECTORY": str(credentials)})
+        self.assertNotIn("teslamate.env", result.err)
+        assert_exit(self.files_to(), 0)
+        self.assertEqual(self.under(self.environment).read_text(), text)
+        self.assertEqual(self.under(self.environment).stat().st_mode & 0o7777, 0o600)
+
     def test_a_plain_repository_carries_no_files_and_says_so(self):
         result = self.ws.backup("live")
         self.assertEqual(result.code, 3, result)
@@ -343,6 +361,411 @@ class Carried(Base):
         verified = self.ws.verify("--key-file", self.key)
         self.assertEqual(verified.code, 3, verified)
         self.assertRegex(verified.text(), r"not open with ENCRYPTION_KEY")
+
+
+GOLDEN = pathlib.Path(__file__).resolve().parents[1] / "golden" / "encrypted"
+
+
+class Golden(unittest.TestCase):
+    """A repository of format 1 as it was written when the format was fixed: with a passphrase and a generated key, a master
+    key that was changed once, a tag and a carried file. It opens for ever."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.pg = cls.enterClassContext(Cluster())
+        cls.facts = json.loads((GOLDEN / "facts.json").read_text())
+
+    def setUp(self):
+        self.ws = self.enterContext(Workspace(self.pg))
+        shutil.rmtree(self.ws.repository)
+        shutil.copytree(GOLDEN / "repository", self.ws.repository)
+        for number in range(256):  # which git does not keep empty
+            (self.ws.repository / "objects" / f"{number:02x}").mkdir(exist_ok=True)
+        private(self.ws.repository / "lock", "")
+        self.keys = [private(self.ws.folder / name, (GOLDEN / name).read_text()) for name in ("passphrase", "key")]
+
+    def assert_is_the_data(self, database: str, cars: int):
+        self.assertEqual(self.pg.scalar(database, "SELECT count(*) FROM cars"), str(cars))
+        self.assertEqual(self.pg.scalar(database, "SELECT md5(string_agg(p::text, E'\\n' ORDER BY id)) FROM positions p"),
+                         self.facts["positions_md5"])
+
+    def test_it_is_listed_verified_and_restored_with_each_of_its_keys(self):
+        for key in self.keys:
+            listed = assert_exit(self.ws.snapshots("list", "--json", "--key-file", key), 0).json()["snapshots"]
+            self.assertEqual([s["id"] for s in listed], self.facts["snapshots"])
+            self.assertEqual((listed[0]["tag"], listed[0]["pinned"]), (self.facts["tag"], True))
+            assert_exit(self.ws.verify("--read-data", "--key-file", key), 0)
+            for snapshot, cars in zip(self.facts["snapshots"], self.facts["cars"]):
+                result = self.ws.restore("live", "--key-file", key, "--as-database", "again", snapshot)
+                self.assertIn(result.code, (0, 3), result)
+                self.assert_is_the_data("again", cars)
+                self.pg.drop_db("again")
+            target = self.ws.folder / f"files-{key.name}"
+            assert_exit(self.ws.run("teslamate-restore", "-r", self.ws.repository, "--key-file", key, "--files-to", target,
+                                    "latest"), 0)
+            self.assertEqual((target / self.facts["file"].lstrip("/")).read_text(), self.facts["file_text"])
+
+    def test_it_is_recovered_without_our_programs(self):
+        for key in self.keys:
+            env = self.ws.environment() | {"RECOVER_KEY_FILE": str(key), "PYTHONDONTWRITEBYTECODE": "1"}
+            for snapshot, cars in zip(self.facts["snapshots"], self.facts["cars"]):
+                sql = subprocess.run([sys.executable, RECOVERY, self.ws.repository, snapshot], env=env, capture_output=True,
+                                     timeout=120, check=True).stdout
+                self.pg.create_db("again")
+                self.pg.script("again", sql)
+                self.assert_is_the_data("again", cars)
+                self.pg.drop_db("again")
+
+    def test_a_backup_goes_on_in_it(self):
+        self.pg.create_db("live")
+        self.addCleanup(self.pg.drop_db, "live")
+        self.pg.sql("live", "CREATE TABLE t AS SELECT 1 AS id")
+        assert_exit(self.ws.backup("live", "--key-file", self.keys[0]), 0)
+        assert_exit(self.ws.verify("--read-data", "--key-file", self.keys[1]), 0)
+
+
+class Terminal(Base):
+    """What people and programs type, and how they leave."""
+
+    def ask(self, *answers: bytes, program=("teslamate-keys", "init"), timeout: float = 60):
+        """Answers each prompt with these bytes as they are; the code, the screen and whether echo is on afterwards."""
+        leader, follower = pty.openpty()
+        argv = [str(tool_path(program[0])), *program[1:], "-r", str(self.ws.repository)]
+        process = subprocess.Popen(argv, stdin=follower, stdout=follower, stderr=follower, env=self.ws.environment(),
+                                   cwd=self.ws.home, preexec_fn=lambda: (os.setsid(), fcntl.ioctl(0, termios.TIOCSCTTY, 0)))
+        screen, waiting, deadline, hidden = b"", list(answers), time.monotonic() + timeout, []
+        while process.poll() is None and time.monotonic() < deadline:
+            if select.select([leader], [], [], 0.1)[0]:
+                screen += os.read(leader, 4096)
+            if waiting and screen.endswith(b": "):
+                hidden.append(not termios.tcgetattr(follower)[3] & termios.ECHO)
+                answer = waiting.pop(0)
+                for at in range(0, len(answer), 1000):
+                    os.write(leader, answer[at:at + 1000])
+                    time.sleep(0.02)
+                screen += b"|"
+        process.kill()
+        process.wait()
+        while select.select([leader], [], [], 0.1)[0]:
+            screen += os.read(leader, 4096)
+        echo = bool(termios.tcgetattr(follower)[3] & termios.ECHO)
+        os.close(leader)
+        os.close(follower)
+        self.assertTrue(all(hidden), "what is typed would be shown")
+        return process.returncode, screen.decode(errors="replace"), echo
+
+    def setUp(self):
+        super().setUp()
+        shutil.rmtree(self.ws.repository)
+
+    def test_the_terminal_shows_again_what_is_typed_however_a_prompt_is_left(self):
+        for answers, code in (((b"\x03",), 130), ((b"half a word\x03",), 130), ((b"a passphrase\n", b"\x03"), 130),
+                              ((b"\x04",), 12), ((b"\n",), 12), ((b"one passphrase\n", b"another one\n"), 22),
+                              ((b"\x1c",), -3)):
+            with self.subTest(answers):
+                got, screen, echo = self.ask(*answers)
+                self.assertEqual(got, code, screen)
+                self.assertFalse(self.ws.repository.exists())
+                if code != -3:  # SIGQUIT is for leaving at once; a shell sets its own terminal right
+                    self.assertTrue(echo, "the terminal is left without echo")
+                for word in ("half", "passphrase\n", "another"):
+                    self.assertNotIn(word, screen)
+
+    def test_whatever_bytes_are_typed_twice_open_the_repository_from_a_file_too(self):
+        for number, secret in enumerate((b"\xc3\xa4\xe2\x82\xac \xf0\x9f\x94\x91", b"\xff\xfe not UTF-8", b"  blanks around  ",
+                                         b"tab\there", b"'\"$`\\", b"x" * 4000)):
+            with self.subTest(secret[:20]):
+                typed_line = secret.replace(b"\xff", b"\x16\xff") + b"\n"
+                code, screen, echo = self.ask(typed_line, typed_line)
+                self.assertIn(code, (0, 3), screen)  # 3: a short one
+                self.assertTrue(echo)
+                file = self.ws.folder / f"secret{number}"
+                file.write_bytes(secret + b"\n")
+                file.chmod(0o600)
+                assert_exit(self.ws.snapshots("list", "--key-file", file), 0)
+                for other in (secret + b"\n\n", secret + b"\r\n", secret + b" \n", secret[1:] + b"\n"):
+                    file.write_bytes(other)
+                    self.assertEqual(self.ws.snapshots("list", "--key-file", file).code, 12)
+                shutil.rmtree(self.ws.repository)
+
+    def test_a_line_longer_than_a_terminal_takes_is_refused_and_not_cut(self):
+        line = b"y" * 5000 + b"\n"
+        code, screen, _ = self.ask(line, line)
+        self.assertEqual(code, 22, screen)
+        self.assertIn("more than a terminal takes", screen)
+
+    def test_files_that_hold_no_usable_secret(self):
+        self.assertEqual(self.ws.run("teslamate-keys", "init", "-r", self.ws.repository, "--new-key-file", self.key).code, 0)
+        cases = {"empty": (b"", 12), "newline": (b"\n", 12), "nul": (b"a\0b\n", 12), "megabyte": (b"k" * (1 << 20), 12),
+                 "binary": (bytes(range(256)), 12)}
+        for name, (content, code) in cases.items():
+            file = self.ws.folder / name
+            file.write_bytes(content)
+            file.chmod(0o600)
+            result = self.ws.snapshots("list", "--key-file", file)
+            self.assertEqual(result.code, code, f"{name}: {result}")
+        missing = self.ws.snapshots("list", "--key-file", self.ws.folder / "missing")
+        self.assertEqual(missing.code, 17, missing)
+        self.assertIn("missing", missing.err)
+        self.assertEqual(self.ws.snapshots("list", "--key-file", self.ws.folder).code, 17)  # a folder
+        fifo = self.ws.folder / "fifo"
+        os.mkfifo(fifo, 0o600)
+        self.assertIn(self.ws.snapshots("list", "--key-file", fifo, timeout=20).code, (17, 22))
+
+    def test_a_process_that_waits_for_a_passphrase_is_closed_to_others_of_its_account(self):
+        """What /proc shows of a process that may be dumped is its account's; of ours it is root's."""
+        def become_somebody():
+            os.setsid()
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+            if os.geteuid() == 0:
+                os.setgroups([])
+                os.setgid(65534)
+                os.setuid(65534)
+
+        leader, follower = pty.openpty()
+        os.fchmod(follower, 0o666)
+        program = self.enterContext(tempfile.TemporaryDirectory(dir="/tmp"))
+        os.chmod(program, 0o755)
+        shutil.copy(tool_path("teslamate-keys"), program)
+        argv = [f"{program}/teslamate-keys", "init", "-r", f"{program}/none"]
+        with subprocess.Popen(argv, stdin=follower, stdout=follower, stderr=follower, cwd="/", env={"PATH": "/usr/bin"},
+                              preexec_fn=become_somebody) as process:
+            try:
+                screen = b""
+                while not screen.endswith(b": ") and select.select([leader], [], [], 10)[0]:
+                    screen += os.read(leader, 4096)
+                self.assertTrue(screen.endswith(b"passphrase: "), screen)
+                for name in ("environ", "mem", "maps"):
+                    self.assertEqual(os.stat(f"/proc/{process.pid}/{name}").st_uid, 0, name)
+                self.assertRegex(pathlib.Path(f"/proc/{process.pid}/limits").read_text(), "Max core file size +0 +0 ")
+            finally:
+                process.kill()
+        os.close(leader)
+        os.close(follower)
+
+    def test_a_passphrase_that_was_used_is_nowhere_in_memory(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root may look into the memory of a process that is closed to others")
+        secret = f"memory{os.urandom(8).hex()} four words"
+        file = private(self.ws.folder / "passphrase", secret + "\n")
+        make = ["-r", self.ws.repository]
+        assert_exit(self.ws.run("teslamate-keys", "init", *make, "--new-passphrase-file", file), 0)
+        assert_exit(self.ws.run("teslamate-keys", "add", *make, "--key-file", file, "--new-key-file", self.key), 0)
+        for from_file in (True, False):
+            pid, terminal = pty.fork()
+            if pid == 0:
+                argv = [tool_path("teslamate-keys"), "remove", "passphrase", *make, *(["--key-file", file] if from_file else [])]
+                os.chdir(self.ws.home)
+                os.execve(argv[0], [str(a) for a in argv], self.ws.environment())
+            screen, waiting = b"", True
+            # It asks whether to remove the slot: the repository is open, the passphrase has served.
+            while b"[y/N]" not in screen and select.select([terminal], [], [], 20)[0]:
+                screen += os.read(terminal, 4096)
+                if waiting and screen.endswith(b": "):
+                    waiting = False
+                    os.write(terminal, (secret + "\n").encode())
+            self.assertIn(b"[y/N]", screen)
+            found, control = [], 0
+            with open(f"/proc/{pid}/mem", "rb", 0) as memory:
+                for line in pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines():
+                    begin, end = (int(x, 16) for x in line.split()[0].split("-"))
+                    try:
+                        memory.seek(begin)
+                        content = memory.read(end - begin)
+                    except (OSError, ValueError, OverflowError):
+                        continue
+                    control += str(self.ws.repository).encode() in content
+                    if secret[:16].encode() in content:
+                        found.append(line)
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            os.close(terminal)
+            self.assertGreater(control, 0, "the memory was not looked at")
+            self.assertEqual(found, [])
+
+    def test_without_randomness_nothing_is_made(self):
+        shim = self.ws.folder / "no-random.so"
+        source = "int RAND_bytes(unsigned char *b, int n) { (void)b; (void)n; return 0; }\n"
+        subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", shim], input=source.encode(), check=True)
+        broken = {"LD_PRELOAD": str(shim)}
+        make = ["-r", self.ws.repository]
+        self.assertEqual(self.ws.run("teslamate-keys", "init", *make, "--new-key-file", self.key, env=broken).code, 1)
+        self.assertFalse((self.ws.repository / "format.json").exists())
+        self.assertFalse(self.key.exists())
+        assert_exit(self.ws.run("teslamate-keys", "init", *make, "--new-key-file", self.key), 0)
+        result = self.backup(env=broken)
+        self.assertEqual(result.code, 1, result)
+        self.assertIn("random", result.err)
+        self.assertEqual((self.ws.snapshot_files(), self.ws.object_files()), ([], []))
+        before = sorted(p.name for p in (self.ws.repository / "keys").iterdir())
+        self.assertEqual(self.keys("rotate", env=broken).code, 1)
+        self.assertEqual(sorted(p.name for p in (self.ws.repository / "keys").iterdir()), before)
+        assert_exit(self.backup(), 0)
+
+    def test_an_open_descriptor_is_a_file_too(self):
+        self.assertEqual(self.ws.run("teslamate-keys", "init", "-r", self.ws.repository, "--new-key-file", self.key).code, 0)
+        with open(self.key, "rb") as file:
+            argv = [tool_path("teslamate-snapshots"), "list", "-r", self.ws.repository, "--key-file", f"/dev/fd/{file.fileno()}"]
+            done = subprocess.run([str(a) for a in argv], env=self.ws.environment(), pass_fds=[file.fileno()], timeout=60,
+                                  capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done)
+
+
+class Sheet(Base):
+    def setUp(self):
+        super().setUp()
+        self.init()
+        assert_exit(self.backup(), 0)
+
+    def key_on(self, sheet: pathlib.Path) -> str:
+        return re.search(r"TMBK(?:[ -][0-9A-Z]{4}){9}", re.sub(r"<br>|-?\n *", " ", sheet.read_text())).group()
+
+    def test_the_key_typed_by_hand_restores(self):
+        sheet = self.ws.folder / "sheet.txt"
+        assert_exit(self.keys("recovery-sheet", sheet), 0)
+        key = self.key_on(sheet)
+        spellings = {"as it is": key, "small": key.lower(), "no blanks": key.replace("-", "").replace(" ", ""),
+                     "blanks": re.sub("[ -]", "  ", key), "letters for digits": key.replace("0", "O").replace("1", "l"),
+                     "lines": re.sub("[ -]", "\n", key), "windows": key + "\r"}
+        for name, spelling in spellings.items():
+            with self.subTest(name):
+                by_hand = private(self.ws.folder / "by-hand", spelling + "\n")
+                assert_exit(self.ws.snapshots("list", "--key-file", by_hand), 0)
+        self.assert_restores(private(self.ws.folder / "by-hand", spellings["letters for digits"].lower()))
+        code, screen = typed(self.ws, ["teslamate-snapshots", "list", "-r", self.ws.repository], [key.lower().replace("0", "o")])
+        self.assertEqual(code, 0, screen)
+
+    def test_the_qr_code_says_the_key(self):
+        if not (shutil.which("zbarimg") and shutil.which("rsvg-convert")):
+            self.skipTest("zbarimg (zbar-tools) and rsvg-convert (librsvg2-bin) are not installed")
+        svg, html, image = (self.ws.folder / name for name in ("sheet.svg", "sheet.html", "sheet.png"))
+        assert_exit(self.keys("recovery-sheet", svg), 0)
+        assert_exit(self.keys("recovery-sheet", html), 0)
+        inner = self.ws.folder / "inner.svg"
+        inner.write_text(re.search(r"<svg.*</svg>", html.read_text(), re.S).group())
+        for source in (svg, inner):
+            subprocess.run(["rsvg-convert", "--width=600", "--background-color=white", "-o", image, source], check=True, timeout=60)
+            said = subprocess.run(["zbarimg", "--quiet", "--raw", image], capture_output=True, check=True, timeout=60).stdout
+            from_camera = self.ws.folder / "from-camera"
+            from_camera.write_bytes(said)
+            from_camera.chmod(0o600)
+            assert_exit(self.ws.snapshots("list", "--key-file", from_camera), 0)
+        self.assertEqual(re.sub("[ -]", "", self.key_on(html)), re.sub("[- \n]", "", said.decode()))
+
+
+class Hostile(Base):
+    """Somebody who can write into the repository's folder but has no key; and what our programs make of it."""
+
+    def setUp(self):
+        super().setUp()
+        self.init()
+        assert_exit(self.backup(), 0)
+
+    def everything(self) -> list:
+        return [self.ws.snapshots("list", "--key-file", self.key), self.ws.verify("--read-data", "--key-file", self.key),
+                self.ws.restore("live", "--key-file", self.key, "--as-database", "again", "latest"), self.backup()]
+
+    def assert_refused(self, what: str, codes=(13, 14, 17), programs=(1, 2)):
+        results = self.everything()
+        for number in programs:
+            self.assertIn(results[number].code, codes, f"{what}: {results[number]}")
+        for result in results:
+            self.assertNotIn(result.code, (1, -6, -11, 134, 139), f"{what}: {result}")
+        self.assertNotIn("again", [r[0] for r in self.pg.sql("postgres", "SELECT datname FROM pg_database")], what)
+
+    def test_a_repository_that_says_it_is_plain_is_refused_and_gets_no_plain_backup(self):
+        plain = self.ws.folder / "plain"
+        assert_exit(self.ws.run("teslamate-backup", *self.pg.connection_flags("live"), "-r", plain, "--init", "--state-dir",
+                                self.ws.folder / "no-state"), 0)
+        format_file = self.ws.repository / "format.json"
+        good, identity = format_file.read_bytes(), json.loads(format_file.read_bytes())["id"]
+        body = (plain / "format.json").read_text().rpartition('  "sha256"')[0]
+        body = re.sub(r'"id":"[0-9a-f]*"', f'"id":"{identity}"', body)
+        forged = body + '  "sha256": "' + hashlib.sha256(body.encode()).hexdigest() + '"\n}\n'
+        format_file.write_text(forged)
+        before = {p: p.read_bytes() for p in self.ws.object_files()}
+        self.assert_refused("downgraded", programs=(0, 1, 2, 3))
+        self.assertEqual({p: p.read_bytes() for p in self.ws.object_files()}, before)
+        format_file.write_bytes(good)
+        # Nor do plain objects and snapshots that were put among the sealed ones count.
+        for source in (*(plain / "objects").rglob("*"), *(plain / "snapshots").glob("*")):
+            if source.is_file():
+                shutil.copy(source, self.ws.repository / source.relative_to(plain))
+        self.assert_refused("mixed")
+
+    def test_a_snapshot_of_another_repository_is_refused(self):
+        other = self.ws.folder / "other"
+        assert_exit(self.ws.run("teslamate-keys", "init", "-r", other, "--new-key-file", self.ws.folder / "k2"), 0)
+        assert_exit(self.ws.run("teslamate-backup", *self.pg.connection_flags("live"), "-r", other, "--key-file",
+                                self.ws.folder / "k2", "--state-dir", self.ws.folder / "no-state"), 0)
+        for source in (*(other / "objects").rglob("*"), *(other / "snapshots").glob("*")):
+            if source.is_file():
+                shutil.copy(source, self.ws.repository / source.relative_to(other))
+        self.assert_refused("another repository's snapshot")
+
+    def test_links_fifos_and_huge_files_end_in_an_error_at_once(self):
+        places = [self.ws.object_files()[0], self.ws.snapshot_files()[0], self.ws.repository / "format.json",
+                  next((self.ws.repository / "keys").glob("*.json")), self.ws.repository / "keys",
+                  self.ws.repository / "snapshots", self.ws.object_files()[0].parent]
+        for place in places:
+            aside = self.ws.folder / "aside"
+            place.rename(aside)
+            for kind in ("link to nowhere", "link to a device", "fifo", "huge"):
+                if kind.startswith("link"):
+                    place.symlink_to("/nowhere" if kind.endswith("nowhere") else "/dev/zero")
+                elif kind == "fifo":
+                    os.mkfifo(place)
+                else:
+                    with open(place, "wb") as file:
+                        file.truncate(1 << 40)
+                with self.subTest(f"{place.name[:12]} as {kind}"):
+                    began = time.monotonic()
+                    for result in (self.ws.verify("--read-data", "--key-file", self.key, timeout=30),
+                                   self.ws.restore("live", "--key-file", self.key, "--as-database", "again", "latest", timeout=30)):
+                        self.assertIn(result.code, (10, 12, 13, 14, 17, 21), result)
+                    self.assertLess(time.monotonic() - began, 20)
+                place.unlink()
+            aside.rename(place)
+        assert_exit(self.ws.verify("--read-data", "--key-file", self.key), 0)
+
+    def test_a_tag_cannot_be_forged_or_taken_away(self):
+        snapshot = self.ws.snapshot_files()[0].stem
+        state = ["--state-dir", self.ws.state]
+        assert_exit(self.keys("list"), 0)
+        assert_exit(self.ws.snapshots("tag", snapshot, "before the sale", "--pin", "--key-file", self.key, *state), 0)
+        file = self.ws.repository / "tags" / f"{snapshot}.json"
+        good = file.read_bytes()
+        self.assertNotIn(b"sale", good)
+        self.assertEqual(self.ws.snapshots("forget", snapshot, "--yes", "--key-file", self.key, *state).code, 22)
+        flip_bit(file, 800)
+        self.assertEqual(self.ws.verify("--key-file", self.key).code, 13)
+        self.assertNotEqual(self.ws.snapshots("forget", snapshot, "--yes", "--key-file", self.key, *state).code, 0)
+        file.unlink()
+        gone = self.ws.snapshots("forget", snapshot, "--yes", "--key-file", self.key, *state)
+        self.assertEqual(gone.code, 13, gone)
+        self.assertIn("lacks what was said of snapshot", gone.err)
+        file.write_bytes(good)
+        flip_bit(file, 800)
+        # Who has the key can say it again.
+        self.assertEqual(self.ws.snapshots("tag", snapshot, "sale", "--key-file", self.key, *state).code, 13)
+        assert_exit(self.ws.snapshots("tag", snapshot, "sale", "--pin", "--key-file", self.key, *state), 0)
+        assert_exit(self.ws.verify("--key-file", self.key), 0)
+
+    def test_a_damaged_slot_beside_a_good_one_opens_and_is_told(self):
+        other = private(self.ws.folder / "other", "a second passphrase\n")
+        assert_exit(self.keys("add", "--new-passphrase-file", other), 0)
+        slots = {json.loads(p.read_bytes())["kind"]: p for p in (self.ws.repository / "keys").glob("*.json")}
+        flip_bit(slots["passphrase"], 2000)
+        assert_exit(self.ws.snapshots("list", "--key-file", self.key), 0)
+        self.assert_restores()
+        verified = self.ws.verify("--key-file", self.key)
+        self.assertEqual(verified.code, 13)
+        self.assertIn(f"keys/{slots['passphrase'].name}", verified.text())
+        listed = self.ws.run("teslamate-keys", "list", "-r", self.ws.repository)
+        self.assertEqual(listed.code, 3)
+        refused = self.ws.snapshots("list", "--key-file", other)
+        self.assertEqual(refused.code, 12)
+        self.assertIn("there is damage", refused.err)
 
 
 class Canary(Base):

@@ -110,6 +110,40 @@ class Maintenance(unittest.TestCase):
         assert_exit(self.run_tool("teslamate-undo", "last", "--yes"), 0)
         self.assert_same(before)
 
+    def test_orphaned_positions_go_when_asked_and_come_back(self):
+        drives = [r[0] for r in self.pg.sql(DB, "SELECT drive_id FROM positions WHERE drive_id IN (SELECT id FROM drives WHERE "
+                                            "end_date IS NOT NULL) AND speed > 0 GROUP BY 1 HAVING count(*) > 20 LIMIT 2")]
+        moving = self.one(f"SELECT count(*) FROM positions WHERE drive_id IN ({','.join(drives)}) AND speed > 0")
+        parked = self.one("SELECT count(*) FROM positions WHERE drive_id IS NULL")
+        before = self.digest()
+        assert_exit(self.run_tool("teslamate-delete-drive", "--yes", "--positions", "keep", *drives), 0)
+        kept = self.digest()
+        result = assert_exit(self.run_tool("teslamate-delete-drive", "--orphaned-positions", "--dry-run"), 0)
+        self.assertIn("without a drive, from 20", result.out)
+        result = assert_exit(self.run_tool("teslamate-delete-drive", "--orphaned-positions"), 22)
+        self.assertIn("Delete these positions?", result.err)
+        self.assert_same(kept)
+        document = assert_exit(self.run_tool("teslamate-delete-drive", "--orphaned-positions", "--yes", "--json"), 0).json()
+        self.assertEqual(document["deleted"], [{"schema": "public", "table": "positions", "rows": int(moving)}])
+        self.assertEqual(sum(o["positions"] for o in document["orphaned_positions"]), int(moving))
+        # Where the car stood, on the road or parked, its positions stay: nothing tells them apart.
+        self.assertGreaterEqual(int(self.one("SELECT count(*) FROM positions WHERE drive_id IS NULL")), int(parked))
+        self.assertEqual(self.one("SELECT count(*) FROM positions WHERE drive_id IS NULL AND speed > 0"), "0")
+        for _ in range(2):
+            assert_exit(self.run_tool("teslamate-undo", "last", "--yes"), 0)
+        self.assert_same(before)
+        for wrong in (["--orphaned-positions", "1"], ["--orphaned-positions", "--positions", "keep"], []):
+            assert_exit(self.run_tool("teslamate-delete-drive", "--yes", *wrong), 2)
+
+    def test_orphaned_positions_that_are_needed_stay(self):
+        drive = self.a_drive()
+        position = self.one(f"SELECT max(id) FROM positions WHERE drive_id = {drive} AND speed > 0")
+        self.pg.sql(DB, f"UPDATE charging_processes SET position_id = {position} WHERE id = 2")
+        assert_exit(self.run_tool("teslamate-delete-drive", "--yes", "--positions", "keep", drive), 0)
+        assert_exit(self.run_tool("teslamate-delete-drive", "--orphaned-positions", "--yes"), 0)
+        self.assertEqual(self.pg.sql(DB, "SELECT id FROM positions WHERE drive_id IS NULL AND speed > 0"), [(position,)])
+        self.assertIn("no position is orphaned", self.run_tool("teslamate-delete-drive", "--orphaned-positions", "--yes").out)
+
     def test_an_open_drive_needs_force(self):
         drive = self.one("SELECT id FROM drives WHERE end_date IS NULL")
         before = self.digest()
@@ -155,7 +189,10 @@ class Maintenance(unittest.TestCase):
         before = self.digest()
         result = assert_exit(self.run_tool("teslamate-delete-car", "--yes", "2"), 22)
         self.assertIn("still open", result.err)
-        assert_exit(self.run_tool("teslamate-delete-car", "--yes", "--force", "2"), 0)
+        result = assert_exit(self.run_tool("teslamate-delete-car", "--yes", "--force", "2"), 0)
+        drives, kilometres = self.pg.sql("template_of_it", "SELECT count(*), round(sum(distance)::numeric, 1) FROM drives "
+                                         "WHERE car_id = 2")[0]
+        self.assertIn(f": {drives} drive of {kilometres} km, ", result.out)
         self.assertEqual(self.pg.sql(DB, "SELECT id, settings_id FROM cars"), [("1", "2")])
         self.assertEqual(self.pg.sql(DB, "SELECT id FROM car_settings"), [("2",)])
         for table in ("drives", "positions", "charging_processes", "states", "updates"):
@@ -215,18 +252,63 @@ class Maintenance(unittest.TestCase):
         self.assertEqual(self.one(f"SELECT distance FROM drives WHERE id = {drive}"), "4711")
         self.assertEqual(self.undo_files(), [])
 
-    def test_a_delete_does_not_wait_for_a_backup_nor_a_backup_for_it(self):
-        with self.pg.session(DB) as backup:
-            backup.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE drives, positions, charges, "
-                       "charging_processes IN ACCESS SHARE MODE; SELECT count(*) FROM drives")
-            assert_exit(self.run_tool("teslamate-delete-drive", "--yes", self.a_drive()), 0)
-        with self.pg.session(DB) as deleting:
-            deleting.run("BEGIN; DELETE FROM drives WHERE id = 8")
-            with self.pg.session(DB) as backup:
-                backup.run("SET lock_timeout = 1000")
-                said = backup.run("LOCK TABLE drives, positions IN ACCESS SHARE MODE; BEGIN; LOCK TABLE drives, positions "
-                                  "IN ACCESS SHARE MODE; SELECT 'read'")
-                self.assertIn("read", said)
+    def held(self, call: str, seconds: int, name: str, *args: str):
+        """A program that stands still for a while before its first such system call."""
+        wrap = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e",
+                f"inject={call}:delay_enter={seconds * 1000000}:when=1"]
+        return self.ws.start(name, *args, wrap=wrap)
+
+    def wait_for_session(self, mode: str):
+        """One of ours that stands still in a transaction, with such a lock of positions."""
+        deadline = time.monotonic() + 30
+        while self.one("SELECT EXISTS (SELECT FROM pg_stat_activity a JOIN pg_locks l ON l.pid = a.pid AND l.relation = "
+                       f"'public.positions'::regclass AND l.mode = '{mode}' WHERE a.application_name LIKE 'teslamate%' AND a.state = "
+                       "'idle in transaction' AND a.state_change < now() - interval '0.2 s')") != "t":
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.02)
+
+    def test_a_delete_does_not_wait_for_a_backup(self):
+        before = self.digest()
+        # Before its first object gets its name: its snapshot and its locks are held.
+        backup = self.held("link,rename,linkat,renameat,renameat2", 8, "teslamate-backup", *self.ws.target(DB), "--init")
+        self.wait_for_session("AccessShareLock")
+        result = assert_exit(self.run_tool("teslamate-delete-drive", "--yes", "--positions", "delete", self.a_drive()), 0)
+        self.assertLess(result.seconds, 4)
+        self.assertIsNone(backup.process.poll())
+        assert_exit(backup.wait(), 0)
+        # The snapshot is of the time before.
+        assert_exit(self.ws.restore("copy_of_it", "latest", "--as-database", "copy_of_it"), 0)
+        self.addCleanup(self.pg.drop_db, "copy_of_it")
+        self.assertEqual(diff_digests(before, database_digest(self.pg, "copy_of_it"), ignore=("database",)), [])
+        assert_exit(self.run_tool("teslamate-undo", "last", "--yes"), 0)
+        self.assert_same(before)
+
+    def test_a_backup_does_not_wait_for_a_delete(self):
+        before = self.digest()
+        assert_exit(self.ws.backup(DB, "--init"), 0)
+        # Before its undo file gets its name: the rows are deleted and COMMIT is still to come.
+        deleting = self.held("link", 8, "teslamate-delete-drive", *self.pg.connection_flags(DB), "--state-dir",
+                             str(self.ws.state), "--yes", "--positions", "delete", self.a_drive())
+        self.wait_for_session("RowExclusiveLock")
+        result = assert_exit(self.ws.backup(DB), 0)
+        self.assertLess(result.seconds, 4)
+        self.assertIsNone(deleting.process.poll())
+        assert_exit(deleting.wait(), 0)
+        assert_exit(self.ws.restore("copy_of_it", "latest", "--as-database", "copy_of_it"), 0)
+        self.addCleanup(self.pg.drop_db, "copy_of_it")
+        self.assertEqual(diff_digests(before, database_digest(self.pg, "copy_of_it"), ignore=("database",)), [])
+        assert_exit(self.run_tool("teslamate-undo", "last", "--yes"), 0)
+        self.assert_same(before)
+
+    def test_a_delete_ends_what_a_backup_takes_over_from_the_one_before(self):
+        """What a delete and an undo leave behind is read anew, not taken over from the last snapshot."""
+        assert_exit(self.ws.backup(DB, "--init"), 0)
+        assert_exit(self.run_tool("teslamate-delete-drive", "--yes", "--positions", "delete", self.a_drive()), 0)
+        deleted = self.digest()
+        assert_exit(self.ws.backup(DB), 0)
+        assert_exit(self.ws.restore("copy_of_it", "latest", "--as-database", "copy_of_it"), 0)
+        self.addCleanup(self.pg.drop_db, "copy_of_it")
+        self.assertEqual(diff_digests(deleted, database_digest(self.pg, "copy_of_it"), ignore=("database",)), [])
 
     def test_deleting_and_undoing_while_teslamate_writes_loses_none_of_its_rows(self):
         stop = threading.Event()

@@ -11,12 +11,14 @@ import hashlib
 import json
 import os
 import pathlib
+import pty
+import select
 import shutil
 import signal
 import subprocess
 import unittest
 
-from harness import Cluster, Workspace, assert_exit, flip_bit, tree_digest
+from harness import Cluster, Workspace, assert_exit, flip_bit, tool_path, tree_digest
 
 UTC = datetime.timezone.utc
 
@@ -254,6 +256,76 @@ class Prune(unittest.TestCase):
                     self.assertIn("INJECTED", result.trace)
                     assert_exit(result, 17)
                     self.assertEqual(tree_digest(self.ws.repository), before)
+
+    @contextlib.contextmanager
+    def asked(self, *args: str):
+        """The program on a terminal, at its question. Gives a function that answers and returns code and text."""
+        argv = [str(tool_path("teslamate-snapshots")), *args, "-r", str(self.ws.repository)]
+        pid, master = pty.fork()
+        if pid == 0:
+            os.execve(argv[0], argv, self.ws.environment() | {"TERM": "xterm"})
+        shown = b""
+
+        def read_on(until: bytes | None) -> None:
+            nonlocal shown
+            while until is None or until not in shown:
+                if not select.select([master], [], [], 60)[0]:
+                    raise AssertionError(f"it says nothing more than {shown!r}")
+                try:
+                    data = os.read(master, 65536)
+                except OSError:
+                    data = b""
+                if not data:
+                    return
+                shown += data
+
+        def answer(text: bytes) -> tuple[int, str]:
+            os.write(master, text)
+            read_on(None)
+            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown.decode()
+
+        try:
+            read_on(b"[y/N]")
+            self.assertIn(b"[y/N]", shown)
+            yield answer
+        finally:
+            os.close(master)
+
+    def test_while_its_question_waits_a_backup_goes_on_and_the_plan_is_made_again(self):
+        forge(self.ws.repository, self.old, days_before(self.now, 5))
+        self.only(keep_last=1)
+        count = len(self.listed())
+        with self.asked("prune") as answer:
+            assert_exit(self.ws.backup("teslamate", "--scheduled"), 0)
+            code, text = answer(b"y\n")
+        # The newest of the question is one that no rule keeps by now; nobody agreed to that.
+        self.assertEqual((code, len(self.listed())), (22, count + 1), text)
+        self.assertIn("while the question waited", text)
+        with self.asked("prune") as answer:
+            self.assertEqual(answer(b"y\n")[0], 0)
+        self.assertEqual(len(self.listed()), 1)
+
+    def test_what_is_agreed_to_and_gone_meanwhile_is_no_error_and_no_is_no(self):
+        ids = forge(self.ws.repository, self.old, days_before(self.now, 5))
+        self.only(keep_last=1)
+        with self.asked("prune") as answer:
+            self.assertEqual(answer(b"n\n")[0], 22)
+        self.assertEqual(len(self.listed()), 7)
+        with self.asked("prune") as answer:
+            assert_exit(self.ws.snapshots("forget", "--yes", ids[0]), 0)
+            self.assertEqual(answer(b"y\n")[0], 0)
+        self.assertEqual(self.listed(), [self.new.stem])
+        self.assert_sound()
+
+    def test_forget_locks_nothing_while_it_asks_and_looks_again_afterwards(self):
+        with self.asked("forget", self.old.stem) as answer:
+            assert_exit(self.ws.snapshots("tag", self.old.stem, "--pin"), 0)
+            self.assertEqual(answer(b"y\n")[0], 22)
+        self.assertIn(self.old.stem, self.listed())
+        assert_exit(self.ws.snapshots("tag", self.old.stem, "--unpin"), 0)
+        with self.asked("forget", self.old.stem) as answer:
+            self.assertEqual(answer(b"y\n")[0], 0)
+        self.assertNotIn(self.old.stem, self.listed())
 
     def test_readers_and_writers_keep_it_out_and_it_keeps_them_out(self):
         self.only(keep_last=1)

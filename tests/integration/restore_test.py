@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """teslamate-restore: what comes back, under which name, and what is refused before anything is touched."""
 
+import hashlib
 import json
+import subprocess
 import unittest
 
 from harness import *
@@ -22,6 +24,25 @@ def has_left_nothing(test, ws):
     """No staging database, no journal: an ended restore is over."""
     test.assertEqual([d for d in pg.databases() if "_staging_" in d], [])
     test.assertFalse((ws.state / "restore.journal").exists())
+
+
+def forged_rows(paths):
+    """An object of rows and its file with another digit in it, everything else as it should be."""
+    for path in paths:
+        header, payload = bytearray(path.read_bytes()[:64]), path.read_bytes()[64:]
+        if header[4:6] != bytes([1, 0]):  # rows, not split into columns
+            continue
+        text = subprocess.run(["zstd", "-dcq"], input=payload, capture_output=True, check=True).stdout
+        digit = next((i for i, byte in enumerate(text) if byte == ord("2")), None)
+        if digit is None:
+            continue
+        text = text[:digit] + b"3" + text[digit + 1:]
+        payload = subprocess.run(["zstd", "-cq", f"--stream-size={len(text)}"], input=text, capture_output=True,
+                                 check=True).stdout
+        header[16:24] = len(payload).to_bytes(8, "little")
+        header[32:64] = hashlib.sha256(header[:32] + payload).digest()
+        return path, bytes(header) + payload
+    raise AssertionError("no object of plain rows")
 
 
 class RestoreTest(unittest.TestCase):
@@ -203,12 +224,12 @@ class RestoreTest(unittest.TestCase):
 
     # -- what is refused, with nothing touched
 
-    def refused(self, code, *args, text=None, before=None):
+    def refused(self, code, *args, text=None, before=None, staged=False):
         before = before or database_digest(pg, LIVE)
         oids = pg.sql("postgres", "SELECT oid, datname, shobj_description(oid, 'pg_database') FROM pg_database ORDER BY 1")
         log = len(pg.log_text())
         result = assert_exit(self.ws.restore(LIVE, *args), code)
-        self.assertNotIn("CREATE DATABASE", pg.log_text()[log:], "it was refused too late")
+        self.assertEqual("CREATE DATABASE" in pg.log_text()[log:], staged, "it was refused too late")
         if text:
             self.assertIn(text, result.err)
         self.assertIn("state:", result.err)
@@ -223,6 +244,17 @@ class RestoreTest(unittest.TestCase):
             with damaged(path):
                 flip_bit(path, 8 * (path.stat().st_size // 2))
                 self.refused(13, "latest", before=before)
+
+    def test_rows_that_are_not_what_their_name_says_are_13_however_good_their_checksum(self):
+        before = self.sample(1000)
+        path, forged = forged_rows(self.ws.object_files())
+        with damaged(path):
+            overwrite(path, forged)
+            text = "holds other content than its name says"
+            self.refused(13, "latest", "--dry-run", text=text, before=before)
+            self.refused(13, "latest", "--in-place", text=text, before=before)
+            # Found while it is loaded beside the live database, and nothing is left of that.
+            self.refused(13, "latest", text=text, before=before, staged=True)
 
     def test_a_missing_object_is_13(self):
         self.sample(1000)

@@ -5,15 +5,17 @@ of runs that it lives on."""
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import html.parser
 import json
 import re
 import shutil
 import subprocess
+import threading
 import unittest
 
-from harness import Cluster, Workspace, assert_exit, flip_bit, tree_digest
+from harness import ROOT, Cluster, Workspace, assert_exit, flip_bit, tree_digest
 from prune_test import forge
 
 UTC = datetime.timezone.utc
@@ -49,6 +51,37 @@ class Page(html.parser.HTMLParser):
     def handle_endtag(self, tag):
         if tag not in self.VOID:
             assert self.open.pop() == tag, tag
+
+
+@dataclasses.dataclass
+class Metric:
+    help: str
+    samples: dict[tuple, float] = dataclasses.field(default_factory=dict)
+
+
+def parse_metrics(text: str) -> dict[str, Metric]:
+    """The text format of Prometheus, 0.0.4, as strictly as it is written down: each metric in one block, HELP, TYPE
+    and then its samples, none of them twice. https://prometheus.io/docs/instrumenting/exposition_formats/"""
+    assert text.endswith("\n") and "\r" not in text
+    out: dict[str, Metric] = {}
+    helped = typed = ""
+    for line in text.splitlines():
+        if line.startswith("# HELP "):
+            _, _, helped, words = line.split(" ", 3)
+            assert helped not in out and words.endswith("."), line
+            assert not re.search(r"\\(?![\\n])", words), line
+            out[helped] = Metric(words)
+        elif line.startswith("# TYPE "):
+            _, _, typed, kind = line.split(" ")
+            assert typed == helped and kind == "gauge" and not out[typed].samples, line
+        else:
+            match = re.fullmatch(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (-?[0-9.]+(?:e[+-]?[0-9]+)?|NaN|[+-]Inf)', line)
+            assert match and match[1] == typed, line
+            labels = tuple(sorted(re.findall(r'([a-zA-Z_]\w*)="((?:[^"\\\n]|\\[\\"n])*)"', match[2] or "")))
+            assert ",".join(f'{n}="{v}"' for n, v in labels) == (match[2] or ""), line
+            assert labels not in out[typed].samples, line
+            out[typed].samples[labels] = float(match[3])
+    return out
 
 
 class Status(unittest.TestCase):
@@ -181,29 +214,74 @@ class Status(unittest.TestCase):
         self.assertRegex(out, r"size +[▁-█]{30} +39\.0 MB")
         self.assertRegex(out, r"backup +[▁-█]{30} +30\.0 s")
 
-    def test_metrics_are_well_formed_and_published_whole(self):
+    def all_metrics(self) -> str:
+        """Of a state in which every metric has a value."""
         assert_exit(self.ws.backup("teslamate"), 0)
+        assert_exit(self.ws.run("teslamate-verify", "--read-data"), 0)
+        self.history(record("drill", self.now, facts={"recovery_seconds": 12.5}), record("prune", self.now),
+                     record("restore", self.now, exit_code=13, error="x"))
         file = self.ws.folder / "m.prom"
         self.status("--metrics", str(file))
+        self.assertEqual(file.stat().st_mode & 0o777, 0o644, "node_exporter could not read it")
         text = file.read_text(encoding="utf-8")
-        self.assertEqual(file.stat().st_mode & 0o777, 0o644)
-        described: set[str] = set()
-        for line in text.splitlines():
-            if line.startswith("# HELP "):
-                name = line.split()[2]
-                self.assertNotIn(name, described)
-                self.assertTrue(line.endswith("."), line)
-            elif line.startswith("# TYPE "):
-                described.add(line.split()[2])
-                self.assertEqual(line.split()[3], "gauge")
-            else:
-                match = re.fullmatch(r'(teslamate_backup_[a-z_]+)(\{[a-z]+="[a-z]+"\})? (-?[0-9.e+]+)', line)
-                self.assertIsNotNone(match, line)
-                self.assertIn(match[1], described)
-        self.assertIn("teslamate_backup_status 0\n", text)
         if shutil.which("promtool"):
             done = subprocess.run(["promtool", "check", "metrics"], input=text, text=True, capture_output=True)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return text
+
+    def test_metrics_are_well_formed_and_say_what_is_so(self):
+        metrics = parse_metrics(self.all_metrics())
+        value = lambda name, **labels: metrics[f"teslamate_backup_{name}"].samples[tuple(sorted(labels.items()))]
+        self.assertEqual(value("last_run_exit_code", kind="restore"), 13)
+        self.assertEqual(value("last_run_exit_code", kind="backup"), 0)
+        self.assertEqual(value("recovery_time_seconds"), 12.5)
+        self.assertEqual(value("snapshots"), 2)
+        self.assertLess(abs(value("full_read_timestamp_seconds") - self.now.timestamp()), 300)
+        self.assertEqual(set(dict(k)["check"] for k in metrics["teslamate_backup_check_status"].samples),
+                         set(self.checks()))
+        self.assertEqual(value("status"), max(metrics["teslamate_backup_check_status"].samples.values()))
+
+    def test_names_units_manual_and_dashboard_agree(self):
+        metrics = parse_metrics(self.all_metrics())
+        for name, metric in metrics.items():
+            self.assertRegex(name, r"\Ateslamate_backup_[a-z]+(_[a-z]+)*\Z")
+            # The unit is the name's end, and what is said of it fits.
+            for unit, words in (("_seconds", "seconds|how long|how old|since when"), ("_bytes", "bytes")):
+                self.assertEqual(name.endswith(unit), bool(re.search(rf"\b({words})\b", metric.help.lower())), metric)
+        manual = (ROOT / "man" / "teslamate-status.8").read_text(encoding="utf-8")
+        described = dict(re.findall(r"^\.It Cm (teslamate_backup_\w+)\n(.+)$", manual, re.M))
+        self.assertEqual(described, {name: metric.help for name, metric in metrics.items()})
+        dashboard = json.loads((ROOT / "grafana" / "teslamate-backup.json").read_text(encoding="utf-8"))
+        expressions = [t["expr"] for panel in dashboard["panels"] for t in panel.get("targets", [])]
+        self.assertGreater(len(expressions), 5)
+        used = set(re.findall(r"teslamate_backup_\w+", json.dumps(dashboard)))
+        self.assertEqual(used - set(metrics), set())
+        for kind in re.findall(r'kind=\\"(\w+)', json.dumps(dashboard)):
+            self.assertIn(kind, ("backup", "verify", "drill", "prune", "restore"))
+
+    def test_whoever_reads_the_metrics_meanwhile_reads_all_of_them(self):
+        file = self.ws.folder / "m.prom"
+        self.status("--metrics", str(file))
+        last = file.read_text().splitlines()[-1].split()[0]
+        done, torn, reads = threading.Event(), [], 0
+
+        def read_on():
+            nonlocal reads
+            while not done.is_set():
+                text = file.read_text()
+                reads += 1
+                if not text.endswith("\n") or last not in text:
+                    torn.append(text)
+
+        reader = threading.Thread(target=read_on)
+        reader.start()
+        for _ in range(15):
+            self.status("--metrics", str(file))
+        done.set()
+        reader.join()
+        self.assertEqual(torn, [])
+        self.assertGreater(reads, 100)
+        self.assertEqual([p.name for p in self.ws.folder.iterdir() if "m.prom" in p.name], ["m.prom"])
 
     def test_metrics_and_report_are_written_after_each_run_where_configured(self):
         metrics, page = self.ws.folder / "m.prom", self.ws.folder / "r.html"

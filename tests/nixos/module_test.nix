@@ -11,6 +11,7 @@ let
   ofWith = more: settings: (evaluate (more ++ [ { services.teslamate-backup = { enable = true; } // settings; } ])).config;
   server = {
     services.postgresql.enable = true;
+    systemd.services.teslamate = { };
   };
   toml = c: c.services.teslamate-backup.settings;
   service = c: name: c.systemd.services.${name};
@@ -48,10 +49,12 @@ let
     "teslamate-drill"
     "teslamate-prune"
   ];
-  leaves =
-    options:
-    lib.concatMap (o: if lib.isOption o then [ o ] else leaves o) (lib.attrValues (removeAttrs options [ "_module" ]));
-  allOptions = lib.filter (o: lib.isOption o) (leaves (evaluate [ ]).options.services.teslamate-backup);
+  complains =
+    options: config:
+    lib.any (message: lib.all (o: lib.hasInfix "services.teslamate-backup." message && lib.hasInfix o message) options) (
+      failed config
+    );
+  evaluates = config: (builtins.tryEval (builtins.deepSeq (failed config) true)).success;
 
   facts = {
     "with a server on this machine nothing else has to be said" =
@@ -170,6 +173,40 @@ let
       (toml c).database.name == "tm" && (toml c).database.port == 5433 && lib.hasInfix ":4444/" (toml c).restore.health_url;
     "TeslaMate's module may be there and off" =
       failed (ofWith [ stub.teslamate ] remote) == [ ];
+    "TeslaMate's module may be older than its server" =
+      let
+        c = ofWith [ server stub.teslamateOlder { services.teslamate.enable = true; } ] { };
+      in
+      failed c == [ ] && (toml c).database.name == "teslamate" && (toml c).database.port == 5432;
+    "options of TeslaMate's module may be removed or renamed" =
+      let
+        c = ofWith [ server stub.teslamateNewer { services.teslamate.enable = true; } ] { };
+      in
+      evaluates c && (toml c).database.port == 5432 && (toml c).database.name == "renamed" && (toml c).database.host == "/run/postgresql";
+    "TeslaMate may one day have backups of its own" =
+      let
+        c = ofWith [ server stub.teslamateWithBackup { services.teslamate.backup.enable = true; } ] { };
+      in
+      failed c == [ ] && c.services.teslamate.backup.path == "/x";
+    "and the alias is refused then, not mixed with them" =
+      names "services.teslamate-backup" (failed (ofWith [ server stub.teslamateWithBackup ../../nix/alias.nix ] { }))
+      && failed (ofWith [ server stub.teslamate ../../nix/alias.nix ] { }) == [ ];
+    "a server on this machine is not taken for TeslaMate's that is elsewhere" =
+      let
+        c = ofWith [ server stub.teslamate { services.teslamate = { enable = true; postgres.host = "db.example.net"; }; } ] { database.passwordFile = "/run/secrets/db"; };
+      in
+      failed c == [ ] && (toml c).database.host == "db.example.net" && !c.services.teslamate-backup.database.createLocally;
+    "TeslaMate in a container that NixOS runs is stopped by its unit" =
+      let
+        tcp = { database.host = "127.0.0.1"; database.passwordFile = "/run/secrets/db"; encryption.keyFile = "/run/secrets/k"; };
+        unitsWith = oci: (toml (ofWith [ { virtualisation.oci-containers = oci; } ] tcp)).restore.units;
+        podman = ofWith [ { systemd.services.podman-teslamate = { }; virtualisation.oci-containers.containers.teslamate = { }; } ] tcp;
+      in
+      failed podman == [ ] && podman.warnings == [ ]
+      && (toml podman).restore.units == [ "podman-teslamate.service" ]
+      && unitsWith { backend = "docker"; containers.teslamate = { }; } == [ "docker-teslamate.service" ]
+      && unitsWith { containers.teslamate.serviceName = "tm"; } == [ "tm.service" ]
+      && unitsWith { containers.grafana = { }; } == [ "teslamate.service" ];
     "settings of one's own win over the typed ones" =
       (toml (ofWith [ server ] { settings.database.name = "other"; settings.goals.preset = "serious"; })) .database.name == "other";
     "the drill's and the backup's programs come from the server's package" =
@@ -192,10 +229,12 @@ let
         c = ofWith [ server ] { metrics.textfile = "/var/lib/m/tm.prom"; };
       in
       (toml c).status.metrics_file == "/var/lib/m/tm.prom"
-      && (service c "teslamate-backup").serviceConfig.ReadWritePaths == [ "/var/lib/m" ];
+      && (service c "teslamate-backup").serviceConfig.ReadWritePaths == [ "-/var/lib/m" ];
     "the dashboard is shown where that is wanted" =
       local.services.grafana.provision.dashboards.settings.providers == [ ]
-      && (lib.head (ofWith [ server ] { grafana.enable = true; }).services.grafana.provision.dashboards.settings.providers).name == "teslamate-backup";
+      && (lib.head (ofWith [ server ] { grafana.enable = true; metrics.textfile = "/x/y.prom"; }).services.grafana.provision.dashboards.settings.providers).name == "teslamate-backup"
+      && (ofWith [ server stub.teslamate { services.teslamate.grafana.enable = true; } ] { metrics.textfile = "/x/y.prom"; })
+        .services.teslamate-backup.grafana.enable;
     "time and priority" =
       let
         s = (service (ofWith [ server ] { timeout = "9min"; niceness = 3; }) "teslamate-backup").serviceConfig;
@@ -208,6 +247,10 @@ let
         c = ofWith [ server { security.polkit.enable = true; } ] { polkit = { enable = true; group = "crew"; }; };
       in
       failed c == [ ] && lib.hasInfix ''isInGroup("crew")'' c.security.polkit.extraConfig && c.users.groups ? crew;
+    "operators may stop what a restore stops" =
+      lib.hasInfix ''"podman-teslamate.service", "teslamate.service", "teslamate-backup.service"'' (ofWith [ server { security.polkit.enable = true; } ] { polkit.enable = true; units.stop = [ "podman-teslamate.service" ]; }).security.polkit.extraConfig;
+    "a role's name is quoted twice: for the shell and for SQL" =
+      lib.hasInfix "'GRANT pg_read_all_data TO \"o'\\''x\"\"y\"'" (service (ofWith [ server ] { database.user = "o'x\"y"; }) "postgresql-setup").script;
     "the alias is the same options" =
       (evaluate [ ../../nix/alias.nix server { services.teslamate.backup = { enable = true; timeout = "7min"; }; } ]).config
         .services.teslamate-backup.timeout == "7min";
@@ -219,34 +262,78 @@ let
       && (ofWith [ server ] { checkConfig = false; }).environment.etc."teslamate-backup/config.toml".source ? text;
     "nothing happens unless it is enabled" =
       (evaluate [ ]).config.systemd.services == { } && (evaluate [ ]).config.warnings == [ ];
-    "every option has a type, a description, a default and an example" =
-      lib.length allOptions > 60
-      && lib.all (
-        o: o ? type && o ? description && o ? default && (o ? example || lib.last o.loc == "package")
-      ) allOptions;
-
-    "assertion: TCP needs a password" = names "database.passwordFile" (failed (of { }));
+    "every change is archived, by one account alone, and a failure of it tells" =
+      let
+        c = ofWith [ server ] { pitr = { enable = true; repoPath = "/mnt/usb/p"; cipherPassFile = "/run/secrets/p"; }; notify.onFailure = [ "mail@%n.service" ]; };
+        p = c.services.pgbackrest;
+        job = service c "pgbackrest-default-diff";
+      in
+      failed c == [ ]
+      && p.repos.localhost == { path = "/mnt/usb/p"; retention-full = 2; cipher-type = "aes-256-cbc"; }
+      && p.settings.lock-path == p.commands.restore.lock-path
+      && lib.attrNames p.stanzas.default.jobs == [ "diff" "full" ]
+      && (service c "postgresql").serviceConfig == { ReadWritePaths = [ "/mnt/usb/p" "/run/pgbackrest" ]; EnvironmentFile = "/run/secrets/p"; }
+      && job.serviceConfig == { User = "postgres"; Group = "postgres"; EnvironmentFile = "/run/secrets/p"; }
+      && !job.restartIfChanged && job.onFailure == [ "teslamate-backup-notify@%n.service" "mail@%n.service" ]
+      && c.systemd.tmpfiles.settings.teslamate-backup-pitr."/mnt/usb/p".d.user == "postgres"
+      && !c.users.users.pgbackrest.createHome;
+    "unless that is not wanted, nothing of it is there" =
+      !(local.services.pgbackrest ? enable) && !(local.systemd.services ? postgresql) && !(local.services.postgresql.settings ? archive_timeout);
+    # Each names both of what contradicts.
+    "assertion: only a server here can be archived" =
+      complains [ "pitr.enable" "services.postgresql.enable" ] (of (remote // { pitr.enable = true; }));
+    "assertion: TCP needs a password" = complains [ "database.host" "database.passwordFile" ] (of { });
     "assertion: one source of the password" =
-      names "exclude each other" (failed (of (remote // { database = remote.database // { secretsFile = "/run/x"; }; })));
-    "assertion: something is kept" = names "retention" (
-      failed (ofWith [ server ] { retention = lib.genAttrs [ "last" "hourly" "daily" "weekly" "monthly" "yearly" ] (_: null); })
+      complains [ "database.passwordFile" "database.secretsFile" ] (of (remote // { database = remote.database // { secretsFile = "/run/x"; }; }));
+    "assertion: something is kept" = complains [ "retention" ] (
+      ofWith [ server ] { retention = lib.genAttrs [ "last" "hourly" "daily" "weekly" "monthly" "yearly" ] (_: null); }
     );
     "assertion: stop and start belong together" =
-      names "restore.startCommand" (failed (ofWith [ server ] { restore.stopCommand = [ "x" ]; }));
-    "assertion: units or commands" = names "units.stop" (
-      failed (ofWith [ server ] { units.stop = [ "a" ]; restore = { stopCommand = [ "x" ]; startCommand = [ "x" ]; }; })
+      complains [ "restore.stopCommand" "restore.startCommand" ] (ofWith [ server ] { restore.stopCommand = [ "x" ]; });
+    "assertion: a status needs something to stop" =
+      complains [ "restore.statusCommand" "restore.stopCommand" ] (ofWith [ server ] { restore.statusCommand = [ "x" ]; });
+    "assertion: units or commands" = complains [ "units.stop" "restore.stopCommand" ] (
+      ofWith [ server ] { units.stop = [ "a" ]; restore = { stopCommand = [ "x" ]; startCommand = [ "x" ]; }; }
     );
     "assertion: a role is created on a local server only" =
-      names "createLocally" (failed (of (remote // { database = remote.database // { createLocally = true; }; })));
-    "assertion: restic and rclone need what they need" =
-      names "restic" (failed (ofWith [ server ] { offsite.restic.enable = true; }))
-      && names "rclone" (failed (ofWith [ server ] { offsite.rclone.enable = true; }));
-    "assertion: polkit" = names "security.polkit.enable" (failed (ofWith [ server ] { polkit.enable = true; }));
+      complains [ "database.createLocally" "database.host" ] (of (remote // { database = remote.database // { createLocally = true; }; }));
+    "assertion: restic needs what it needs" =
+      complains [ "restic.enable" "restic.repository" "restic.passwordFile" ] (ofWith [ server ] { offsite.restic.enable = true; });
+    "assertion: rclone needs what it needs" =
+      complains [ "rclone.enable" "rclone.remote" "rclone.configFile" ] (ofWith [ server ] { offsite.rclone.enable = true; });
+    "assertion: polkit" = complains [ "polkit.enable" "security.polkit.enable" ] (ofWith [ server ] { polkit.enable = true; });
+    "assertion: operators are not the account that reads" =
+      complains [ "polkit.group" "teslamate-backup.group" ] (ofWith [ server { security.polkit.enable = true; } ] { polkit = { enable = true; group = "teslamate-backup"; }; });
+    "assertion: a token needs its topic" =
+      complains [ "notify.ntfyTokenFile" "notify.ntfyFile" ] (ofWith [ server ] { notify.ntfyTokenFile = "/run/x"; });
+    "assertion: a server is checked against something" =
+      complains [ "database.sslMode" "database.caFile" ] (of (remote // { database = remote.database // { sslMode = "verify-full"; }; }))
+      && complains [ "database.caFile" "database.sslMode" ] (of (remote // { database = remote.database // { caFile = "/etc/ca"; }; }))
+      && failed (of (remote // { database = remote.database // { sslMode = "verify-full"; caFile = "/etc/ca"; }; })) == [ ];
+    "assertion: systemd makes the default folder" =
+      complains [ "repository.createFolder" "repository.path" ] (ofWith [ server ] { repository.createFolder = true; });
+    "assertion: a folder that units can name" =
+      complains [ "repository.path" ] (ofWith [ server ] { repository.path = "/mnt/my disk"; });
+    "assertion: a dashboard needs figures" =
+      complains [ "grafana.enable" "metrics.textfile" ] (ofWith [ server ] { grafana.enable = true; });
+    "assertion: also `settings` name no secret in the store" =
+      complains [ "settings.database.password_file" ] (ofWith [ server ] { settings.database.password_file = "/nix/store/00000000000000000000000000000000-x"; });
     "warning: backups on this machine alone" = names "this machine alone" local.warnings;
+    "warning: backups on the disk of the database" =
+      names "one broken disk" (ofWith [ server ] { encryption.keyFile = "/run/secrets/k"; }).warnings
+      && names "one broken disk" (ofWith [ server { fileSystems."/" = { }; fileSystems."/var" = { }; } ] { encryption.keyFile = "/run/secrets/k"; }).warnings;
+    "warning: a unit that is not there" =
+      names "units.stop names nosuch.service, which" (ofWith [ server ] { units.stop = [ "nosuch.service" "teslamate.service" ]; }).warnings;
+    "warning: an address that lets in is in the store" =
+      names "settings.notify.ntfy" (ofWith [ server ] { settings.notify.ntfy = "https://ntfy.sh/secret"; }).warnings;
     "warning: never rehearsed" = names "rehearses" (ofWith [ server ] { schedule.drill = null; }).warnings;
     "warning: never by itself" = names "by hand only" (ofWith [ server ] { schedule.backup = null; }).warnings;
     "no warning when all is well" =
-      (ofWith [ server ] { encryption.keyFile = "/run/secrets/k"; }).warnings == [ ];
+      (ofWith [ server { fileSystems."/mnt/usb" = { }; } ] {
+        encryption.keyFile = "/run/secrets/k";
+        repository.path = "/mnt/usb/tm";
+      }).warnings == [ ]
+      && (ofWith [ server ] { offsite.rclone = { enable = true; remote = "b2:x"; configFile = "/run/r"; }; }).warnings == [ ];
   };
 in
 lib.attrNames (lib.filterAttrs (_: holds: !holds) facts)

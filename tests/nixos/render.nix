@@ -4,13 +4,11 @@
 # comes as a whole file. See lib/systemd-lib.nix of nixpkgs for how NixOS writes them.
 {
   lib,
-  settings ? {
-    services.postgresql.enable = true;
-    services.teslamate-backup.enable = true;
-  },
+  settings,
+  module ? ../../nix/module.nix,
 }:
 let
-  inherit (import ./evaluate.nix { inherit lib; }) evaluate;
+  inherit (import ./evaluate.nix { inherit lib module; }) evaluate;
   inherit
     (evaluate [
       settings
@@ -41,14 +39,35 @@ let
     u:
     unit u
     + section "Service" (
-      u.serviceConfig // lib.optionalAttrs (u.environment != { }) { Environment = lib.mapAttrsToList (n: v: "${n}=${v}") u.environment; }
+      u.serviceConfig
+      // lib.optionalAttrs (u.environment != { }) { Environment = lib.mapAttrsToList (n: v: "${n}=${v}") u.environment; }
+      # For NixOS' switch-to-configuration; systemd ignores what begins with X-.
+      // lib.optionalAttrs (!(u.restartIfChanged or true)) { X-RestartIfChanged = "false"; }
     );
   timer = u: unit u + section "Timer" u.timerConfig;
-  ours = lib.filterAttrs (name: u: lib.hasPrefix "teslamate-" name && (u.enable or true));
+  ours = lib.filterAttrs (
+    name: u: (lib.hasPrefix "teslamate-" name || lib.hasPrefix "pgbackrest-" name) && (u.enable or true)
+  );
   file = name: type: if name == "teslamate-backup-offsite" then "${name}.${type}" else "${name}.${type}.d/nixos.conf";
 in
 lib.mapAttrs' (name: u: lib.nameValuePair (file name "service") (service u)) (ours config.systemd.services)
 // lib.mapAttrs' (name: u: lib.nameValuePair (file name "timer") (timer u)) (ours config.systemd.timers)
 // {
   "config.toml" = config.environment.etc."teslamate-backup/config.toml".source.text;
+}
+// lib.optionalAttrs (config.services.pgbackrest.enable or false) {
+  # As nixpkgs' module writes it: repositories and servers by number, true as y, its own default stanza.
+  "pgbackrest.conf" =
+    let
+      p = config.services.pgbackrest;
+      ini =
+        name: values:
+        "[${name}]\n" + lib.concatStrings (lib.mapAttrsToList (n: v: "${n}=${if v == true then "y" else toString v}\n") values);
+    in
+    ini "global" (p.settings // lib.mapAttrs' (n: lib.nameValuePair "repo1-${n}") p.repos.localhost)
+    + ini "global:restore" p.commands.restore
+    + ini "default" {
+      pg1-path = config.services.postgresql.dataDir;
+      pg1-user = "postgres";
+    };
 }

@@ -15,6 +15,9 @@
       with subtest("the role may read and nothing else"):
           machine.fail("sudo -u teslamate-backup psql -d teslamate -c 'DELETE FROM positions'")
       machine.succeed("systemctl start teslamate-verify.service")
+      with subtest("a rehearsal leaves nothing behind"):
+          machine.succeed("systemctl start teslamate-drill.service")
+          machine.fail("find /var/cache/teslamate-backup -mindepth 1 -type d | grep .")
     '';
   };
 
@@ -186,6 +189,25 @@
           machine.succeed("sudo -u postgres psql -d postgres -c 'CREATE ROLE teslamate SUPERUSER LOGIN'")
           machine.succeed("teslamate-restore latest --yes --no-service")
           assert sql("SELECT count(*) FROM positions") == "5000"
+    '';
+  };
+
+  pitr = {
+    settings.pitr.enable = true;
+    script = ''
+      machine.succeed("systemctl start pgbackrest-default-full.service")
+      machine.succeed("systemctl start pgbackrest-default-diff.service")
+      moment = sql("SELECT clock_timestamp()")
+      machine.succeed("sleep 1")
+      sql("DROP TABLE positions CASCADE")
+      machine.succeed("systemctl stop teslamate postgresql")
+      machine.succeed(
+          "sudo -u postgres pgbackrest --stanza=default --delta --type=time "
+          f"--target='{moment}' --target-action=promote restore"
+      )
+      machine.succeed("systemctl start postgresql teslamate")
+      machine.wait_until_succeeds("sudo -u postgres psql -XAtc 'SELECT pg_is_in_recovery()' | grep f")
+      assert sql("SELECT count(*) FROM positions") == "5000"
     '';
   };
 

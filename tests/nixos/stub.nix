@@ -107,10 +107,24 @@ in
         type = types.anything;
         default = package "postgresql-17";
       };
+      services.postgresql.dataDir = mkOption {
+        type = types.str;
+        default = "/var/lib/postgresql/17";
+      };
       services.postgresql.ensureUsers = mkOption {
         type = types.listOf types.anything;
         default = [ ];
       };
+      fileSystems = anything;
+      virtualisation.oci-containers = {
+        backend = mkOption {
+          type = types.str;
+          default = "podman";
+        };
+        containers = anything;
+      };
+      services.postgresql.settings = anything;
+      services.pgbackrest = anything;
       services.restic.backups = anything;
       services.grafana.provision.dashboards.settings.providers = mkOption {
         type = types.listOf types.attrs;
@@ -132,10 +146,12 @@ in
     };
   };
 
-  # TeslaMate's own module, where ours looks at it.
+  # TeslaMate's own module, where ours looks at it, with its unit.
   teslamate = {
+    config.systemd.services.teslamate = { };
     options.services.teslamate = {
       enable = lib.mkEnableOption "TeslaMate";
+      grafana.enable = lib.mkEnableOption "its dashboards";
       port = mkOption {
         type = types.port;
         default = 4000;
@@ -159,6 +175,31 @@ in
           default = 5432;
         };
       };
+    };
+  };
+  # The same module at other times: before it could have a server, and after options went away or got other names.
+  teslamateOlder.options.services.teslamate.enable = lib.mkEnableOption "TeslaMate";
+  teslamateNewer = {
+    imports = [
+      (lib.mkRemovedOptionModule [ "services" "teslamate" "postgres" "enable_server" ] "it is gone")
+      (lib.mkRemovedOptionModule [ "services" "teslamate" "postgres" "port" ] "it is gone")
+      (lib.mkRenamedOptionModule [ "services" "teslamate" "postgres" "database" ] [ "services" "teslamate" "database" "name" ])
+    ];
+    options.services.teslamate = {
+      enable = lib.mkEnableOption "TeslaMate";
+      database.name = mkOption {
+        type = types.str;
+        default = "renamed";
+      };
+    };
+  };
+  # And on the day when it has backups of its own where our alias would be.
+  teslamateWithBackup.options.services.teslamate = {
+    enable = lib.mkEnableOption "TeslaMate";
+    backup.enable = lib.mkEnableOption "backups";
+    backup.path = mkOption {
+      type = types.str;
+      default = "/x";
     };
   };
 }

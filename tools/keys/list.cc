@@ -34,8 +34,7 @@ class List final : public Command {
       context.document["slots"].push_back(to_json(slot));
     }
     for (const std::string& line : table.lines()) context.reporter.result(line);
-    for (const std::string& damaged : repository::read_slots(files).damaged)
-      context.reporter.warning(damaged);
+    for (const auto& damaged : repository::read_slots(files).damaged) context.reporter.warning(damaged.why);
     if (!format.rekey_from.empty())
       context.reporter.warning(
           "a change of the key was cut off: teslamate-keys finish, or the next backup, "

@@ -19,6 +19,11 @@ using repository::KeySlot;
 
 KeySlot add_slot(const repository::Repository& repository, const base::Secret& secret,
                  const std::string& label) {
+  if (live_slots(repository.format(), repository.read_key_files()).size() >= repository::max_slots) {
+    throw Error(ExitCode::refused, "the repository has " + std::to_string(repository::max_slots) +
+                                       " key slots, as many as it may have")
+        .with_hint("teslamate-keys list and remove");
+  }
   const base::SystemClock clock;
   KeySlot slot = repository::make_slot(*repository.keys().current, secret, label, clock.now());
   repository::publish_owned(repository.path() / "keys" / slot.file_name(), to_file(slot), base::Overwrite::no,
@@ -84,10 +89,7 @@ void require_encrypted(const repository::Format& format, const base::Path& path)
 
 void remember_keys(const cli::Context& context, const repository::Repository& repository) {
   try {
-    const base::Path& state = context.settings.state_dir;
-    if (auto seen = repository::recall(state, repository.path());
-        seen && seen->repository_id == repository.id())
-      repository::remember(state, repository, *seen);
+    repository::remember_changes(context.settings.state_dir, repository);
   } catch (const base::Error& error) {
     context.reporter.warning("the new key was not noted in the state folder: " + error.message());
   }

@@ -3,7 +3,7 @@
 
 #include "archive/tmb.hh"
 #include "base/error.hh"
-#include "open_repository.hh"
+#include "open_tmb.hh"
 
 namespace tmb::tools {
 
@@ -21,7 +21,7 @@ restore::Outcome restore_file(const std::string& path, const restore::Options& o
         .with_hint("teslamate-restore --repository " + base::printable(path) + " latest");
   }
   if (file.content() == Content::tmb) {
-    const auto source = archive::open_tmb(path, ask_for_key(context));
+    const auto source = open_tmb(context, path);
     return restore::run(options, *source, adapters, context.reporter, context.stop);
   }
   context.reporter.note(base::printable(path) + " is " + file.describe());

@@ -7,7 +7,7 @@
 #include "base/error.hh"
 #include "file_argument.hh"
 #include "files/extract.hh"
-#include "open_repository.hh"
+#include "open_tmb.hh"
 #include "repository/source.hh"
 
 namespace tmb::tools {
@@ -16,7 +16,7 @@ namespace {
 
 std::unique_ptr<repository::BackupSource> open_source(const std::string& snapshot,
                                                       const cli::Context& context) {
-  if (is_file_argument(snapshot)) return archive::open_tmb(snapshot, ask_for_key(context));
+  if (is_file_argument(snapshot)) return open_tmb(context, snapshot);
   repository::Repository repository = open_repository(context);
   std::string id = repository.resolve(snapshot);
   return std::make_unique<repository::RepositorySource>(std::move(repository), id);

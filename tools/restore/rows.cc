@@ -8,7 +8,7 @@
 #include "connection_settings.hh"
 #include "crypto/sha256.hh"
 #include "file_argument.hh"
-#include "open_repository.hh"
+#include "open_tmb.hh"
 #include "restore/file.hh"
 #include "restore/session.hh"
 #include "restore/snapshot_rows.hh"
@@ -117,7 +117,7 @@ void with_rows_of(const std::string& what, Wanted wanted, const restore::Options
     with_rows_of_dump(what, restore, context, use);
     return;
   }
-  const auto source = archive::open_tmb(what, ask_for_key(context));
+  const auto source = open_tmb(context, what);
   refuse_unfit(*source, wanted);
   restore::SnapshotRows rows(*source, restore.jobs, context.stop);
   use(rows);

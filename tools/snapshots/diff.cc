@@ -10,7 +10,7 @@
 #include "connection_settings.hh"
 #include "diff/diff.hh"
 #include "diff/overlay.hh"
-#include "open_repository.hh"
+#include "open_tmb.hh"
 #include "repository/source.hh"
 
 namespace tmb::tools::snapshots {
@@ -54,7 +54,7 @@ class Diff final : public Command {
                                                         std::optional<repository::Repository>& repository,
                                                         cli::Context& context) {
     if (is_file(name)) {
-      auto source = archive::open_tmb(name, ask_for_key(context));
+      auto source = open_tmb(context, name);
       if (!source->manifest().scope.empty())
         throw Error(ExitCode::refused, source->describe() + " holds the settings only: it cannot be compared")
             .with_hint("teslamate-restore --scope settings --dry-run " + base::printable(name));

@@ -30,8 +30,9 @@ class Forget final : public Command {
       }
       ids.push_back(repository.resolve(name));
     }
-    const retention::ForgetOutcome outcome = retention::forget(
-        repository, ids, dry_run_, [&](const std::string& question) { context.confirm(question); });
+    retention::Confirm confirm;
+    if (!context.yes) confirm = [&](const std::string& question) { context.confirm(question); };
+    const retention::ForgetOutcome outcome = retention::forget(repository, ids, dry_run_, confirm);
     if (!dry_run_) remember_newest(context, repository, outcome.newest);
     context.document["dry_run"] = dry_run_;
     context.document["removed"] = outcome.removed;

@@ -2,7 +2,7 @@
 #include "snapshots/commands.hh"
 
 #include "base/error.hh"
-#include "open_repository.hh"
+#include "open_tmb.hh"
 #include "transfer/import.hh"
 
 namespace tmb::tools::snapshots {
@@ -21,7 +21,7 @@ class Import final : public Command {
   }
 
   ExitCode run(cli::Context& context) override {
-    const auto source = archive::open_tmb(file_, ask_for_key(context));
+    const auto source = open_tmb(context, file_);
     const repository::Opened opened = open_for_backup(context, options_);
     const transfer::ImportOutcome outcome = transfer::import_tmb(
         *source, opened.repository, context.settings.jobs, context.reporter, context.stop);

@@ -51,7 +51,8 @@ class Prune final : public Command {
     options_.policy = policy_of(context.settings.retention);
     options_.grace = context.settings.retention.grace;
     options_.known_damaged = damaged_snapshots(context.settings.state_dir);
-    const auto confirm = [&](const std::string& question) { context.confirm(question); };
+    retention::Confirm confirm;
+    if (!context.yes) confirm = [&](const std::string& question) { context.confirm(question); };
     const retention::PruneOutcome outcome =
         retention::prune(repository, options_, clock, confirm, context.reporter, context.stop);
     context.document["repository"] = repository.path().string();

@@ -3,6 +3,7 @@
 
 #include "base/error.hh"
 #include "open_repository.hh"
+#include "repository/last_seen.hh"
 #include "repository/tags.hh"
 
 namespace tmb::tools::snapshots {
@@ -35,11 +36,13 @@ class Tag final : public Command {
       throw Error(ExitCode::usage, "the tag is not plain text: " + base::printable(text_));
     const auto repository = open_repository(context);
     const std::string id = repository.resolve(snapshot_);
-    repository::SnapshotTag tag = repository::read_tag(repository, repository.read_manifest(id));
+    repository::SnapshotTag tag = present(repository, id);
     if (!text_.empty()) tag.text = text_;
     tag.pinned = (tag.pinned || pin_) && !unpin_;
-    if (remove_) tag = {"", false, true};
-    repository::write_tag(repository, id, tag);
+    if (remove_) tag = {"", false, true, tag.changed};
+    const base::SystemClock clock;
+    repository::write_tag(repository, id, tag, clock.now());
+    remember(context, repository);
     context.document["snapshot"] = id;
     context.document["tag"] = tag.text;
     context.document["pinned"] = tag.pinned;
@@ -51,6 +54,27 @@ class Tag final : public Command {
   }
 
  private:
+  // Whether a damaged one said "pinned" nobody knows, so whoever replaces it has to say so.
+  repository::SnapshotTag present(const repository::Repository& repository, const std::string& id) const {
+    const repository::Manifest manifest = repository.read_manifest(id);
+    try {
+      return repository::read_tag(repository, manifest);
+    } catch (base::Error& error) {
+      if (error.code() != ExitCode::damaged) throw;
+      if (!pin_ && !unpin_ && !remove_) throw error.with_hint("tag it again, with --pin or --unpin");
+      return {};
+    }
+  }
+
+  // Else a tag that somebody takes away again before the next backup would not be missed.
+  static void remember(const cli::Context& context, const repository::Repository& repository) {
+    try {
+      repository::remember_changes(context.settings.state_dir, repository);
+    } catch (const base::Error& error) {
+      context.reporter.warning("the tag was not noted in the state folder: " + error.message());
+    }
+  }
+
   std::string snapshot_;
   std::string text_;
   bool pin_ = false;

@@ -5,7 +5,7 @@
 
 #include "archive/tmb.hh"
 #include "base/error.hh"
-#include "open_repository.hh"
+#include "open_tmb.hh"
 #include "restore/describe_file.hh"
 
 namespace tmb::tools {
@@ -13,9 +13,9 @@ namespace tmb::tools {
 namespace {
 
 void verify_tmb(const std::string& path, cli::Context& context) {
-  const auto source = archive::open_tmb(path, ask_for_key(context));
+  const auto source = open_tmb(context, path);
   restore::SnapshotInput input(*source);
-  input.read_everything(context.settings.jobs, context.reporter, context.stop);
+  input.read_everything(restore::Proof::content, context.settings.jobs, context.reporter, context.stop);
   for (const std::string& line : restore::describe_snapshot_file(path, input)) context.reporter.result(line);
   context.document["files"].push_back(restore::snapshot_file_to_json(path, input));
 }
@@ -35,7 +35,7 @@ void verify_file(const std::string& path, cli::Context& context) {
   restore::FileOptions options;
   options.only_look = true;
   restore::FileInput input(std::move(file), options);
-  input.read_everything(context.settings.jobs, context.reporter, context.stop);
+  input.read_everything(restore::Proof::content, context.settings.jobs, context.reporter, context.stop);
   for (const std::string& line : restore::describe_file(input)) context.reporter.result(line);
   context.document["files"].push_back(restore::file_to_json(input));
   if (!input.incompleteness().empty()) {

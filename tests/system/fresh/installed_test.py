@@ -2,113 +2,20 @@
 # SPDX-License-Identifier: MIT
 """Our Debian package where nobody prepared anything: a fresh Debian with PostgreSQL, a database of TeslaMate's and a
 unit that stands in for it. Runs as root inside the machine (see ../README.md). The cases are one story, in order:
-installed, backed up, restored, broken, removed, installed from the source. /package holds the package, the tree that
-`cmake --install` made, and the database."""
-import json
+installed, backed up, restored, broken, upgraded, removed, installed from the source. /package holds the package, an older
+one in older/, the tree that `cmake --install` made, and the database."""
 import os
 import pathlib
 import pwd
 import re
 import shutil
-import subprocess
 import time
 import unittest
 
-HERE = pathlib.Path(__file__).parent
-PACKAGE = pathlib.Path("/package")
-STATE = pathlib.Path("/var/lib/teslamate-backup")
-REPOSITORY = STATE / "repository"
-CONFIG = pathlib.Path("/etc/teslamate-backup/config.toml")
-DROP_INS = pathlib.Path("/etc/systemd/system/teslamate-backup.service.d")
-EXAMPLES = pathlib.Path("/usr/share/doc/teslamate-backup/examples")
-PASSWORD = "a-canary-in-a-coal-mine"
+from stage import *
+
 SERVICES = ("teslamate-backup", "teslamate-verify", "teslamate-drill", "teslamate-prune", "teslamate-backup-role",
             "teslamate-backup-notify@x")
-TESLAMATE = """[Unit]
-Description=TeslaMate (stand-in)
-After=postgresql.service
-[Service]
-ExecStart=/usr/bin/python3 /repo/tests/system/fresh/teslamate.py
-DynamicUser=yes
-[Install]
-WantedBy=multi-user.target
-"""
-
-
-def run(*argv, check=True, user=None, **keywords):
-    account = {} if user is None else {"user": user, "group": user, "extra_groups": keywords.pop("groups", [])}
-    done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, timeout=180, cwd="/",
-                          stdin=subprocess.DEVNULL if "input" not in keywords else None, **account, **keywords)
-    if check and done.returncode != 0:
-        raise AssertionError(f"{argv} ended with {done.returncode}: {done.stdout}{done.stderr}")
-    return done
-
-
-def apt(*arguments):
-    return run("apt-get", "-q", "-y", "--no-install-recommends", *arguments,
-               env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"})
-
-
-def systemctl(*arguments, check=True):
-    return run("systemctl", *arguments, check=check)
-
-
-def shown(unit, name):
-    return systemctl("show", "--value", "--property", name, unit).stdout.strip()
-
-
-def psql(database, *statements):
-    arguments = [a for s in statements for a in ("-c", s)]
-    return run("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", database, *arguments, user="postgres").stdout.strip()
-
-
-def journal(*arguments):
-    run("journalctl", "--sync")
-    return run("journalctl", "--no-pager", "-q", "-b", *arguments).stdout
-
-
-def wait_for_pruning():
-    """It follows every backup and has the repository for itself for a moment."""
-    wait_until(lambda: shown("teslamate-prune.service", "ActiveState") != "activating", "the end of the pruning")
-
-
-def snapshots():
-    wait_for_pruning()
-    return [s["id"] for s in json.loads(run("teslamate-snapshots", "list", "--json").stdout)["snapshots"]]
-
-
-def positions(database="teslamate"):
-    return int(psql(database, "SELECT count(*) FROM positions"))
-
-
-def wait_until(condition, what, seconds=60):
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if condition():
-            return
-        time.sleep(0.1)
-    raise AssertionError(f"{what} did not come true in {seconds} s")
-
-
-def remembered():
-    return list(STATE.glob("last-seen-*.json"))
-
-
-def start_backup(check=True):
-    wait_for_pruning()
-    return systemctl("start", "backup.service", check=check)
-
-
-def drop_in(name, text):
-    DROP_INS.mkdir(parents=True, exist_ok=True)
-    (DROP_INS / name).write_text(text)
-    systemctl("daemon-reload")
-
-
-def remove_drop_ins():
-    shutil.rmtree(DROP_INS, ignore_errors=True)
-    systemctl("daemon-reload")
-    systemctl("reset-failed")
 
 
 class Story:
@@ -118,16 +25,9 @@ class Story:
 
 
 def setUpModule():
-    psql("postgres", "CREATE ROLE teslamate SUPERUSER LOGIN", "CREATE DATABASE teslamate OWNER teslamate")
-    run("useradd", "--system", "teslamate")
-    run("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", "teslamate", user="teslamate",
-        input=(PACKAGE / "sample.sql").read_text())
-    Story.rows = positions()
-    pathlib.Path("/etc/systemd/system/teslamate.service").write_text(TESLAMATE)
-    systemctl("daemon-reload")
-    systemctl("enable", "--now", "teslamate.service")
+    Story.rows = prepare()
     Story.installed = time.monotonic()
-    Story.output = apt("install", *PACKAGE.glob("*.deb")).stdout
+    Story.output = apt("install", *PACKAGE.glob("older/*.deb")).stdout
 
 
 class Installed(unittest.TestCase):
@@ -255,21 +155,8 @@ class Installed(unittest.TestCase):
 
     def test_10_a_run_that_is_stopped_adds_no_snapshot_and_leaves_nothing_damaged(self):
         before = snapshots()
-        holder = subprocess.Popen(
-            ["psql", "-XAtq", "-d", "teslamate", "-c", "BEGIN", "-c", "LOCK TABLE positions IN ACCESS EXCLUSIVE MODE",
-             "-c", "SELECT pg_sleep(60)"], user="postgres", cwd="/", stdout=subprocess.DEVNULL)
-        try:
-            wait_until(lambda: psql("postgres", "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND"
-                                    " granted AND relation IS NOT NULL") != "0", "the lock")
-            systemctl("start", "--no-block", "backup.service")
-            wait_until(lambda: psql("postgres", "SELECT count(*) FROM pg_stat_activity WHERE usename ="
-                                    " 'teslamate-backup' AND wait_event_type = 'Lock'") != "0", "its waiting")
+        with backup_that_waits():
             systemctl("stop", "teslamate-backup.service")
-        finally:
-            holder.kill()
-            holder.wait()
-            psql("postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND"
-                 " pid <> pg_backend_pid()")
         self.assertEqual(snapshots(), before)
         self.assertEqual(list(REPOSITORY.rglob(".tmp-*")), [])
         systemctl("reset-failed")
@@ -277,11 +164,8 @@ class Installed(unittest.TestCase):
         systemctl("start", "teslamate-verify.service")
 
     def test_11_a_failure_alerts_and_the_journal_explains_it(self):
-        systemctl("stop", "postgresql.service")
-        try:
+        with without_server():
             self.assertNotEqual(start_backup(check=False).returncode, 0)
-        finally:
-            systemctl("start", "postgresql.service")
         self.assertEqual(shown("teslamate-backup.service", "ExecMainStatus"), "15")
         wait_until(lambda: shown("teslamate-backup-notify@teslamate-backup.service.service", "InvocationID"), "alert")
         told = STATE / f"told-{pwd.getpwnam('teslamate-backup').pw_uid}"  # root's own runs tell, too
@@ -354,30 +238,20 @@ class Installed(unittest.TestCase):
             refused = run("runuser", "-u", user, "--", "systemctl", "--no-ask-password", "stop", unit, check=False)
             self.assertNotEqual(refused.returncode, 0, unit)
 
-    def test_15a_the_units_that_the_nixos_module_renders_run_here_too(self):
-        rendered = PACKAGE / "nixos.json"
-        if not rendered.exists():
-            self.skipTest("nix, or nixpkgs' lib in NIXPKGS_LIB, was not there when the package was built")
-        files = json.loads(rendered.read_text())
-        kept, folder = CONFIG.read_text(), pathlib.Path("/etc/systemd/system")
-        try:
-            CONFIG.write_text(re.sub("(?m)^pg_bin_dir = .*$", "", files.pop("config.toml")))
-            for name, text in files.items():
-                (folder / name).parent.mkdir(exist_ok=True)
-                (folder / name).write_text(text)
-            systemctl("daemon-reload")
-            for service, limit in (("teslamate-backup", 5), ("teslamate-verify", 15), ("teslamate-drill", 15)):
-                run("systemd-analyze", "security", f"--threshold={limit}", f"{service}.service")
-            before = snapshots()[-1]
-            start_backup()
-            self.assertGreater(snapshots()[-1], before)
-            systemctl("start", "teslamate-verify.service")
-            self.assertEqual(shown("teslamate-backup.timer", "RandomizedDelayUSec"), "15min")
-        finally:
-            CONFIG.write_text(kept)
-            for name in files:
-                (folder / name).unlink(missing_ok=True)
-            systemctl("daemon-reload")
+    def test_15a_an_upgrade_lets_a_running_backup_finish(self):
+        before, timer = len(snapshots()), shown("teslamate-backup.timer", "ActiveEnterTimestamp")
+        with backup_that_takes_its_time():
+            invocation = shown("teslamate-backup.service", "InvocationID")
+            apt("install", *PACKAGE.glob("*.deb"))
+            self.assertEqual(shown("teslamate-backup.service", "ActiveState"), "activating")
+            self.assertEqual(shown("teslamate-backup.service", "InvocationID"), invocation)
+        self.assertEqual(shown("teslamate-backup.service", "InvocationID"), invocation)
+        self.assertEqual(shown("teslamate-backup.service", "Result"), "success")
+        self.assertEqual(len(snapshots()), before + 1)
+        self.assertEqual(shown("teslamate-backup.timer", "ActiveEnterTimestamp"), timer)
+        versions = run("dpkg-query", "-W", "-f=${Version}", "teslamate-backup").stdout
+        self.assertNotIn("~older", versions)
+        start_backup()
 
     def test_16_installing_again_keeps_settings_and_timers_as_they_are(self):
         with open(CONFIG, "a", encoding="utf-8") as config:
@@ -407,17 +281,25 @@ class Installed(unittest.TestCase):
         psql("postgres", "DROP ROLE \"teslamate-backup\"")
         run("userdel", "teslamate-backup")
         run("cp", "-a", f"{PACKAGE}/local/usr/local/.", "/usr/local/")
-        # As README says.
-        run("systemd-sysusers", "/usr/local/lib/sysusers.d/teslamate-backup.conf")
-        run("systemd-tmpfiles", "--create", "/usr/local/lib/tmpfiles.d/teslamate-backup.conf")
-        systemctl("enable", "--now", "teslamate-backup.timer", "teslamate-verify.timer")
+        # As README says, after the line that builds and installs.
+        lines = in_readme("Elsewhere with systemd:")
+        self.assertIn("cmake --install", lines[0])
+        for line in lines[1:]:
+            run("sh", "-c", line.replace("sudo ", ""))
         wait_until(remembered, "the first backup", 120)
         self.assertEqual(len(snapshots()), 1)
         self.assertIn("/usr/local/bin/teslamate-backup", systemctl("cat", "teslamate-backup.service").stdout)
-        systemctl("start", "backup.timer")
+        for timer in ("backup.timer", "teslamate-verify.timer", "teslamate-drill.timer"):
+            self.assertEqual(shown(timer, "ActiveState"), "active", timer)
         psql("teslamate", "DROP SCHEMA public CASCADE")
-        run("teslamate-restore", "latest", "--yes", check=False)
+        done = run("teslamate-restore", "latest", "--yes", check=False)
+        self.assertIn(done.returncode, (0, 3), done.stdout + done.stderr)
         self.assertEqual(positions(), Story.rows)
+        start_backup()
+        systemctl("start", "teslamate-verify.service")
+        systemctl("start", "teslamate-drill.service")
+        for service in SERVICES:
+            self.assertLessEqual(exposure(service), 0.5 if service == "teslamate-backup" else 1.5, service)
 
 
 if __name__ == "__main__":

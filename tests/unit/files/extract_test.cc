@@ -115,9 +115,15 @@ TEST_CASE("what was collected comes back with modes, times, links and bytes", "[
   const files::Collected collected = files::collect(wanted, pieces.store());
   CHECK(collected.problems.empty());
   CHECK(collected.files.size() == 7);
+  const mode_t mask = ::umask(077);  // as our programs have it
   const files::Extracted done = files::extract(collected.files, folder / "out", pieces.fetch());
+  ::umask(mask);
   CHECK(done.files == 5);
   const fs::path to = folder.path() / "out" / from.relative_path();
+  // Copied over a system, folders that were not carried must not close it; the one around them is private.
+  CHECK(fs::status(folder / "out").permissions() == fs::perms(0700));
+  for (fs::path up = to.parent_path(); up != folder / "out"; up = up.parent_path())
+    CHECK(fs::status(up).permissions() == fs::perms(0755));
   for (const char* name : {"a", "inner/big", "inner/empty", "inner/exact"}) {
     CHECK(base::read_file(to / name, 1 << 25) == base::read_file(from / name, 1 << 25));
     CHECK(std::chrono::floor<std::chrono::seconds>(fs::last_write_time(to / name)) ==

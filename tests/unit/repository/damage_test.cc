@@ -4,44 +4,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <fstream>
-
-#include "base/error.hh"
 #include "catch.hh"
-#include "folder.hh"
-#include "repository/sample_snapshot.hh"
+#include "repository/encrypted_sample.hh"
 
 namespace {
 
 using namespace tmb;
 using base::ExitCode;
+using test::files_of;
+using test::read;
+using test::write;
 
 constexpr const char* id = "20261120T021503Z-7f3a";
 
-std::vector<base::Path> files_of(const base::Path& folder) {
-  std::vector<base::Path> files;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
-    if (entry.is_regular_file() && entry.path().filename() != "lock") files.push_back(entry.path());
-  }
-  return files;
-}
-
-std::string read(const base::Path& path) { return base::read_file(path, 1 << 20); }
-
-// In place: 0400 does not hinder root, and for others the mode is changed first.
-void write(const base::Path& path, std::string_view bytes) {
-  ::chmod(path.c_str(), 0600);
-  std::ofstream(path, std::ios::binary | std::ios::trunc)
-      .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-}
-
 ExitCode outcome(const base::Path& repository) {
-  try {
-    test::read_whole_snapshot(repository);
-    return ExitCode::ok;
-  } catch (const base::Error& error) {
-    return error.code();
-  }
+  return test::outcome([&] { test::read_whole_snapshot(repository); });
 }
 
 struct Sample {

@@ -1,18 +1,12 @@
 // SPDX-License-Identifier: MIT
 // An encrypted repository under a reader's eyes: what can be seen without the key, and what is done to it.
-#include <sys/stat.h>
-
 #include <chrono>
-#include <fstream>
-#include <functional>
 #include <set>
 
-#include "base/error.hh"
 #include "catch.hh"
-#include "folder.hh"
+#include "repository/encrypted_sample.hh"
 #include "repository/key_text.hh"
 #include "repository/objects_of.hh"
-#include "repository/sample_snapshot.hh"
 #include "repository/sealed_json.hh"
 
 namespace {
@@ -20,62 +14,12 @@ namespace {
 using namespace tmb;
 using base::ExitCode;
 using namespace tmb::repository;
+using namespace tmb::test;
 namespace fs = std::filesystem;
 
-constexpr const char* first = "20261120T021503Z-7f3a";
+using Sample = EncryptedSample;
+constexpr const char* first = EncryptedSample::id;
 constexpr const char* second = "20261121T021503Z-0b2c";
-constexpr crypto::ScryptCost cheap{1024, 8, 1};
-constexpr ScryptBounds any_cost{2, 1U << 18U, 256U << 20U};
-
-ExitCode outcome(const std::function<void()>& act) {
-  try {
-    act();
-    return ExitCode::ok;
-  } catch (const base::Error& error) {
-    return error.code();
-  }
-}
-
-AskSecret answer(const base::Secret& secret) {
-  return [secret](const std::string&) { return secret; };
-}
-
-AskSecret answer(const char* text) { return answer(base::Secret(text)); }
-
-std::string read(const base::Path& path) { return base::read_file(path, 1 << 24); }
-
-void write(const base::Path& path, std::string_view bytes) {
-  ::chmod(path.c_str(), 0600);
-  std::ofstream(path, std::ios::binary | std::ios::trunc)
-      .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-}
-
-std::vector<base::Path> files_of(const base::Path& folder) {
-  std::vector<base::Path> files;
-  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-    if (entry.is_regular_file() && entry.path().filename() != "lock") files.push_back(entry.path());
-  }
-  return files;
-}
-
-struct Sample {
-  explicit Sample(const char* name = "r")
-      : key(generate_key_text()),
-        repository(Repository::create(folder / name, NewKey{key, "test", {}, cheap})) {
-    manifest = test::sample_manifest(repository, first);
-    repository.publish(manifest);
-  }
-  base::Path path() const { return repository.path(); }
-  ExitCode read_all() const {
-    return outcome([&] { test::read_whole_snapshot(path(), answer(key)); });
-  }
-  base::Path object(const ObjectRef& ref) const { return repository.objects().path_of(ref.id); }
-
-  test::Folder folder;
-  base::Secret key;
-  Repository repository;
-  Manifest manifest;
-};
 
 }  // namespace
 

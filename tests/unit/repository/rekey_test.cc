@@ -2,37 +2,23 @@
 // Changing the key: cut off after every step, everything is readable with the old key or the new one.
 #include "repository/rekey.hh"
 
-#include "base/error.hh"
 #include "catch.hh"
-#include "folder.hh"
+#include "repository/encrypted_sample.hh"
 #include "repository/key_text.hh"
 #include "repository/last_seen.hh"
 #include "repository/objects_of.hh"
-#include "repository/sample_snapshot.hh"
 
 namespace {
 
 using namespace tmb;
 using base::ExitCode;
 using namespace tmb::repository;
+using test::answer;
+using test::cheap;
+using test::outcome;
 namespace fs = std::filesystem;
 
 constexpr const char* ids[] = {"20261120T021503Z-7f3a", "20261121T021503Z-0b2c", "20261122T021503Z-ffff"};
-constexpr crypto::ScryptCost cheap{1024, 8, 1};
-
-AskSecret answer(const base::Secret& secret) {
-  return [secret](const std::string&) { return secret; };
-}
-
-ExitCode outcome(const std::function<void()>& act) {
-  try {
-    act();
-    return ExitCode::ok;
-  } catch (const base::Error& error) {
-    return error.code();
-  }
-}
-
 NewKey new_key(const base::Secret& secret) { return {secret, "test", {}, cheap}; }
 
 void fill(const Repository& repository) {

@@ -325,7 +325,7 @@ TEST_CASE("the calendar marks each day with its strongest reason", "[retention]"
   policy.monthly = 2;
   policy.minimum = 1;
   const auto lines = retention::draw_calendar(make_plan(history, policy, at("2026-02-05T00:00:00Z")));
-  REQUIRE(lines.size() == 4);
+  REQUIRE(lines.size() == 5);
   CHECK(lines[1] == "2026 Jan" + std::string(34, ' ') + ". P.M");
   CHECK(lines[2] == "2026 Feb    DM");
 }

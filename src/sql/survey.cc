@@ -2,8 +2,8 @@
 #include "sql/survey.hh"
 
 #include <algorithm>
-#include <utility>
 #include <numeric>
+#include <utility>
 
 #include "base/error.hh"
 #include "base/newlines.hh"

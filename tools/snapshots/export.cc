@@ -27,8 +27,7 @@ class Export final : public Command {
     command->add_flag("--force", destination_.force, "replace FILE if it is there");
     command->add_option("--format", format_, "the kind of file whatever its name: tmb, sql, sql.gz, sql.zst")
         ->type_name("KIND");
-    add_scope_option(*command, scope_,
-                     "settings: only what was configured, never encrypted; FILE is a .tmb");
+    add_scope_option(*command, scope_, "settings: only what was configured, never encrypted; FILE is a .tmb");
     return command;
   }
 

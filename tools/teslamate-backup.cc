@@ -9,6 +9,7 @@
 #include "open_repository.hh"
 #include "record_run.hh"
 #include "repository/last_seen.hh"
+#include "scope_option.hh"
 
 namespace {
 
@@ -29,11 +30,8 @@ void add_options(CLI::App& app, Options& options) {
   auto* format = app.add_option("--format", options.file.format,
                                 "The kind of FILE whatever its name: tmb, sql, sql.gz, sql.zst");
   format->type_name("KIND")->needs(file);
-  app.add_option("--scope", options.scope,
-                 "settings: write only what was configured (settings, cars, geofences, addresses),\n"
-                 "never encrypted; FILE is a .tmb")
-      ->type_name("SCOPE")
-      ->check(CLI::IsMember({"settings"}))
+  tools::add_scope_option(app, options.scope,
+                          "settings: write only what was configured, never encrypted; FILE is a .tmb")
       ->needs(file);
   force->needs(file);
   app.add_flag("--full", options.backup.full, "Read every row, whatever the last snapshot says");

@@ -18,6 +18,7 @@
 #include "restore/files_to.hh"
 #include "restore/restore.hh"
 #include "restore/rows.hh"
+#include "scope_option.hh"
 #include "service/inhibitor.hh"
 #include "service/notify.hh"
 
@@ -78,11 +79,7 @@ void add_options(CLI::App& app, Options& options) {
       ->excludes(abort);
   as_database->excludes(in_place);
   tools::add_row_options(app, options.rows);
-  app.add_option("--scope", options.scope,
-                 "settings: only what was configured, into the live database: settings, cars, geofences, "
-                 "addresses")
-      ->type_name("SCOPE")
-      ->check(CLI::IsMember({"settings"}))
+  tools::add_scope_option(app, options.scope, "settings: only what was configured, domain by domain")
       ->excludes(as_database)
       ->excludes(in_place)
       ->excludes(rollback)

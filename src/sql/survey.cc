@@ -2,8 +2,8 @@
 #include "sql/survey.hh"
 
 #include <algorithm>
-#include <utility>
 #include <numeric>
+#include <utility>
 
 #include "base/error.hh"
 #include "base/newlines.hh"
@@ -146,6 +146,14 @@ void Survey::begin_watch(const Name& name, const std::vector<std::string>& colum
 void Survey::watch_rows(std::string_view bytes) {
   while (!bytes.empty()) {
     const std::size_t end = bytes.find('\n');
+    // What is watched for is short: of a row that goes on and on nothing is learned.
+    constexpr std::size_t longest_row = std::size_t{1} << 20U;
+    if (partial_.size() > longest_row) {
+      if (end == std::string_view::npos) return;
+      partial_.clear();
+      bytes.remove_prefix(end + 1);
+      continue;
+    }
     if (end == std::string_view::npos) {
       partial_ += bytes;
       return;

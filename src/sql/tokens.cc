@@ -161,10 +161,24 @@ bool Token::is(std::string_view word) const {
   return true;
 }
 
-std::vector<Token> tokenize(std::string_view statement, Spelling spelling) {
+namespace {
+
+// A token takes many times the memory of a short word: what pg_dump writes has far fewer.
+std::vector<Token> all_of(Lexer& lexer) {
+  constexpr std::size_t most = 2'000'000;
   std::vector<Token> out;
+  for (Token token; lexer.next(token);) {
+    if (out.size() == most) throw Error(ExitCode::unsupported, "a statement has more than two million words");
+    out.push_back(token);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::vector<Token> tokenize(std::string_view statement, Spelling spelling) {
   Lexer lexer(statement, spelling);
-  for (Token token; lexer.next(token);) out.push_back(token);
+  std::vector<Token> out = all_of(lexer);
   if (lexer.broken() || lexer.depth() > 0 || out.empty() || !out.back().is_sign(';')) {
     throw Error(ExitCode::damaged, "a statement whose quotes or parentheses do not close");
   }
@@ -172,10 +186,8 @@ std::vector<Token> tokenize(std::string_view statement, Spelling spelling) {
 }
 
 std::vector<Token> words_in(std::string_view text, Spelling spelling) {
-  std::vector<Token> out;
   Lexer lexer(text, spelling);
-  for (Token token; lexer.next(token);) out.push_back(token);
-  return out;
+  return all_of(lexer);
 }
 
 std::string name_of(const Token& token) {
@@ -205,8 +217,9 @@ std::string content_of(const Token& token, Spelling spelling) {
   std::string out;
   for (std::size_t i = 1; i + 1 < text.size();) {
     if ((escapes && text[i] == '\\') || text[i] == '\'') ++i;
-    const std::size_t length = spelling.length_of(
-        static_cast<unsigned char>(text[i]), static_cast<unsigned char>(text[std::min(i + 1, text.size() - 1)]));
+    const std::size_t length =
+        spelling.length_of(static_cast<unsigned char>(text[i]),
+                           static_cast<unsigned char>(text[std::min(i + 1, text.size() - 1)]));
     out += text.substr(i, length);
     i += length;
   }
@@ -218,15 +231,14 @@ std::optional<Wide> wide_of(std::string_view encoding) {
     std::string_view name;
     Wide wide;
   };
-  constexpr std::array wide{
-      Known{"sjis", Wide::shift_jis},         Known{"shiftjis", Wide::shift_jis},
-      Known{"mskanji", Wide::shift_jis},      Known{"win932", Wide::shift_jis},
-      Known{"windows932", Wide::shift_jis},   Known{"shiftjis2004", Wide::shift_jis},
-      Known{"big5", Wide::two_bytes},         Known{"win950", Wide::two_bytes},
-      Known{"windows950", Wide::two_bytes},   Known{"gbk", Wide::two_bytes},
-      Known{"win936", Wide::two_bytes},       Known{"windows936", Wide::two_bytes},
-      Known{"uhc", Wide::two_bytes},          Known{"win949", Wide::two_bytes},
-      Known{"windows949", Wide::two_bytes},   Known{"gb18030", Wide::gb18030}};
+  constexpr std::array wide{Known{"sjis", Wide::shift_jis},       Known{"shiftjis", Wide::shift_jis},
+                            Known{"mskanji", Wide::shift_jis},    Known{"win932", Wide::shift_jis},
+                            Known{"windows932", Wide::shift_jis}, Known{"shiftjis2004", Wide::shift_jis},
+                            Known{"big5", Wide::two_bytes},       Known{"win950", Wide::two_bytes},
+                            Known{"windows950", Wide::two_bytes}, Known{"gbk", Wide::two_bytes},
+                            Known{"win936", Wide::two_bytes},     Known{"windows936", Wide::two_bytes},
+                            Known{"uhc", Wide::two_bytes},        Known{"win949", Wide::two_bytes},
+                            Known{"windows949", Wide::two_bytes}, Known{"gb18030", Wide::gb18030}};
   constexpr std::array<std::string_view, 2> unread{"johab", "muleinternal"};
   if (std::ranges::find(unread, encoding) != unread.end()) return std::nullopt;
   const auto* const found = std::ranges::find(wide, encoding, &Known::name);

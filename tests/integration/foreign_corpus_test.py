@@ -264,6 +264,8 @@ def corpus(good_plain, good_custom, good_tar, canary):
         "a rule of its own": (plain(behind=b"CREATE RULE r AS ON INSERT TO public.evil DO INSTEAD DELETE FROM public.evil;\n"), 22, "--trust-code"),
         "an event trigger": (plain(b"CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION public.f();\n"), 22, "--trust-code"),
         "a cast": (plain(b"CREATE CAST (text AS integer) WITH FUNCTION public.f(text) AS IMPLICIT;\n"), 22, "--trust-code"),
+        "a statement of many words": (plain(b"CREATE VIEW public.v AS SELECT " + b"(" * 1_100_000 + b"1" + b")" * 1_100_000 + b";\n"), 14, "two million words"),
+        "a statement that does not end": (plain(b"COMMENT ON TABLE public.evil IS '" + b"a" * 70_000_000 + b"';\n"), 14, "longer than 64 MiB"),
         # containers
         "tar: a name that leads out": (tar_of(("../../etc/cron.d/x", plain())), 13, "leads out"),
         "tar: an absolute name": (tar_of(("/etc/cron.d/x", plain())), 13, "leads out"),
@@ -361,6 +363,20 @@ class Corpus(unittest.TestCase):
                 self.assertFalse((ws.state / "restore.journal").exists())
                 path.unlink()
         self.assertEqual(diff_digests(before, database_digest(pg, LIVE)), [])
+
+    def test_a_row_that_goes_on_and_on_takes_no_memory(self):
+        path = folder / "long.sql"
+        rows = b"COPY public.cars (id, name, vin) FROM stdin;\n1\t"
+        with path.open("wb") as f:
+            f.write(HEAD + b"CREATE TABLE public.cars (id int, name text, vin text);\n" + rows)
+            for _ in range(300):
+                f.write(b"a" * 1_000_000)
+            f.write(b"\tx\n2\tsecond\tVIN\n\\.\n\n" + TAIL)
+        verify = ws.start("teslamate-verify", str(path), "--json", wrap=["prlimit", f"--as={1 << 29}"])
+        result = assert_exit(verify.wait(), 0)
+        [told] = result.json()["files"]
+        self.assertEqual([t["rows"] for t in told["tables"]], [2])
+        self.assertIn("second", [c["name"] for c in told["cars"]])
 
     def test_random_flips_and_cuts_of_a_custom_dump_never_replace_or_crash(self):
         pg.load_sample("small", positions=1000)

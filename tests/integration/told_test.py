@@ -125,6 +125,22 @@ class Told(unittest.TestCase):
         self.assertEqual({t["name"]: t["rows"] for t in document["tables"]}["positions"], self.positions)
         self.damage(sealed, "--key-file", key)
 
+    def test_another_encryption_key_than_that_of_the_tokens_is_told_before_the_swap(self):
+        right, wrong = {"ENCRYPTION_KEY": "sample-encryption-key"}, {"ENCRYPTION_KEY": "another key"}
+        assert_exit(self.ws.backup("source", env=right), 0)
+        for what in ("latest", str(self.folder / "a.tmb"), str(self.folder / "a.sql"), str(self.folder / "a.dump")):
+            with self.subTest(what):
+                result = assert_exit(self.ws.restore(LIVE, what, env=right), 0)
+                self.assertRegex(result.err, r"(?i)token")
+                result = assert_exit(self.ws.restore(LIVE, what, env=wrong), 3)
+                self.assertIn("ENCRYPTION_KEY", result.err)
+                self.assertLess(result.err.index("ENCRYPTION_KEY"), result.err.index("swapping"))
+                if what == "latest":
+                    self.assertIn("another one than when the snapshot was taken", result.err)
+                self.assertEqual([], diff_digests(self.digest, database_digest(self.pg, LIVE), ignore=("database",)))
+                for kept in (d for d in self.pg.databases() if "_before_" in d):
+                    self.pg.drop_db(kept)
+
     def test_damage_anywhere_in_a_tmb_is_seen(self):
         self.damage(self.folder / "a.tmb")
 

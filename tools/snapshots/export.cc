@@ -4,6 +4,7 @@
 #include "base/error.hh"
 #include "open_repository.hh"
 #include "repository/source.hh"
+#include "scope_option.hh"
 #include "transfer/export.hh"
 
 namespace tmb::tools::snapshots {
@@ -26,12 +27,7 @@ class Export final : public Command {
     command->add_flag("--force", destination_.force, "replace FILE if it is there");
     command->add_option("--format", format_, "the kind of file whatever its name: tmb, sql, sql.gz, sql.zst")
         ->type_name("KIND");
-    command
-        ->add_option("--scope", scope_,
-                     "settings: only what was configured (settings, cars, geofences, addresses), never "
-                     "encrypted; FILE is a .tmb")
-        ->type_name("SCOPE")
-        ->check(CLI::IsMember({"settings"}));
+    add_scope_option(*command, scope_, "settings: only what was configured, never encrypted; FILE is a .tmb");
     return command;
   }
 

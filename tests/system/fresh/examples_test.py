@@ -103,7 +103,7 @@ class Examples(unittest.TestCase):
         for pattern, real in ((r"\b4711\b", drive), (r"(delete-drive .*)\b2$", rf"\g<1>{drive}"),
                               (r"(delete-charge .*)\b2$", rf"\g<1>{charge}"), (r"(delete-car .*)\b2$", r"\g<1>1"), (r"\b20261001\b", snapshots()[0]),
                               (r"\bNAME\b", "another"), (r"^teslamate-backup FILE", "teslamate-backup /tmp/one.tmb"),
-                              (r"^teslamate-restore FILE", "teslamate-restore /tmp/one.tmb")):
+                              (r"^teslamate-(restore|drill) FILE", r"teslamate-\1 /tmp/one.tmb")):
             command = re.sub(pattern, real, command)
         return command
 
@@ -118,7 +118,7 @@ class Examples(unittest.TestCase):
                  "UPDATE charging_processes SET end_date = start_date WHERE end_date IS NULL")
         if "another" in command or "look" in command:
             psql("postgres", "DROP DATABASE IF EXISTS another", "DROP DATABASE IF EXISTS look")
-        if command.startswith("teslamate-restore /tmp/one.tmb") or "/tmp/teslamate.tmb" in command:
+        if re.match("teslamate-(restore|drill) /tmp/one.tmb", command) or "/tmp/teslamate.tmb" in command:
             pathlib.Path("/tmp/teslamate.tmb").unlink(missing_ok=True)
             pathlib.Path("/tmp/one.tmb").unlink(missing_ok=True)
             run("teslamate-backup", "/tmp/one.tmb")

@@ -206,7 +206,7 @@ class OnNixOs(Home):
         before = snapshots()
         start_backup()
         self.assert_one_more(before)
-        self.assert_hardened(*READING, backup=1.0)
+        self.assert_hardened(*READING, backup=1.5)
         self.assert_a_disaster_is_undone("docker-teslamate.service")
         self.assertNotIn(PASSWORD, journal())
 
@@ -347,7 +347,7 @@ class InTheManual(Home):
         systemctl("start", "docker-teslamate.service")
         CONFIG.write_text(example("A container that systemd runs"))
         start_backup()
-        self.assert_hardened("teslamate-backup", backup=1.0)
+        self.assert_hardened("teslamate-backup", backup=1.5)
         self.assert_a_disaster_is_undone("docker-teslamate.service")
 
     def test_docker_compose(self):

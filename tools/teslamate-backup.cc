@@ -9,6 +9,7 @@
 #include "open_repository.hh"
 #include "record_run.hh"
 #include "repository/last_seen.hh"
+#include "scope_option.hh"
 
 namespace {
 
@@ -18,6 +19,7 @@ struct Options {
   backup::Options backup;
   repository::OpenOptions open;
   tools::FileTarget file;
+  std::string scope;
 };
 
 void add_options(CLI::App& app, Options& options) {
@@ -28,6 +30,9 @@ void add_options(CLI::App& app, Options& options) {
   auto* format = app.add_option("--format", options.file.format,
                                 "The kind of FILE whatever its name: tmb, sql, sql.gz, sql.zst");
   format->type_name("KIND")->needs(file);
+  tools::add_scope_option(app, options.scope,
+                          "settings: write only what was configured, never encrypted; FILE is a .tmb")
+      ->needs(file);
   force->needs(file);
   app.add_flag("--full", options.backup.full, "Read every row, whatever the last snapshot says");
   app.add_option("--tag", options.backup.tag, "A word to find the snapshot by")->type_name("TEXT");
@@ -72,6 +77,7 @@ base::ExitCode run(Options& options, cli::Context& context) {
     throw base::Error(base::ExitCode::usage,
                       "--tag is not plain text: " + base::printable(options.backup.tag));
   }
+  options.backup.settings_only = !options.scope.empty();
   options.backup.jobs = context.settings.jobs;
   options.backup.tool_version = cli::version();
   options.backup.pg_bin_dir = context.settings.database.pg_bin_dir;

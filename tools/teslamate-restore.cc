@@ -18,6 +18,7 @@
 #include "restore/files_to.hh"
 #include "restore/restore.hh"
 #include "restore/rows.hh"
+#include "scope_option.hh"
 #include "service/inhibitor.hh"
 #include "service/notify.hh"
 
@@ -35,6 +36,7 @@ struct Options {
   bool allow_incomplete = false;
   bool trust_code = false;
   std::string files_to;
+  std::string scope;
   restore::Options restore;
   tools::RowOptions rows;
 };
@@ -77,6 +79,13 @@ void add_options(CLI::App& app, Options& options) {
       ->excludes(abort);
   as_database->excludes(in_place);
   tools::add_row_options(app, options.rows);
+  tools::add_scope_option(app, options.scope, "settings: only what was configured, domain by domain")
+      ->excludes(as_database)
+      ->excludes(in_place)
+      ->excludes(rollback)
+      ->excludes(abort)
+      ->excludes(drop)
+      ->group("Single rows, with TeslaMate running");
 }
 
 void take_settings(Options& options, const cli::Context& context) {
@@ -154,6 +163,12 @@ ExitCode run(Options& options, cli::Context& context) {
   }
   if (!options.files_to.empty()) return tools::restore_files_to(options.files_to, options.snapshot, context);
   take_settings(options, context);
+  if (!options.scope.empty()) {
+    if (options.rows.any())
+      throw Error(ExitCode::usage, "--scope settings takes no single drives, charges or cars");
+    tools::restore_settings(options.snapshot, options.restore, context);
+    return ExitCode::ok;
+  }
   if (options.rows.any()) {
     if (options.snapshot.empty() || options.restore.in_place || !options.restore.as_database.empty()) {
       throw Error(ExitCode::usage,

@@ -106,7 +106,9 @@ struct InputFile::Impl {
   void recognise_layers();
   bool take_layer(Looks looks, const std::string& text);
   void choose_entry(Layer layer);
+  std::vector<Member> zip_members() const;
   void take_zip(const std::vector<Member>& members);
+  Error bad_tracearr(const std::string& why) const;
   void no_dump_inside(const std::vector<std::string>& names, const std::string& kind) const;
   void recognise_folder();
 };
@@ -193,12 +195,7 @@ bool InputFile::Impl::take_layer(Looks looks, const std::string& text) {
       throw explained(ExitCode::unsupported, "is a zip inside another container",
                       "unpack the outer one first");
     }
-    std::vector<Member> members;
-    list_zip(fd.get(), [&](const Member& member) {
-      members.push_back(member);
-      return true;
-    });
-    take_zip(members);
+    take_zip(zip_members());
     return true;
   }
   layers.push_back({looks, 0, ""});
@@ -220,6 +217,33 @@ void InputFile::Impl::choose_entry(Layer layer) {
   layers.push_back(std::move(layer));
 }
 
+Error InputFile::Impl::bad_tracearr(const std::string& why) const {
+  return explained(ExitCode::damaged, "is not a usable Tracearr backup: " + why,
+                   "download it again from Tracearr");
+}
+
+std::vector<Member> InputFile::Impl::zip_members() const {
+  std::vector<Member> members;
+  // What a zip is, its content says. Only how the refusal of a broken one is worded is told by the name.
+  const std::string file_name = path.filename().string();
+  bool tracearr = file_name.starts_with("tracearr-backup-") && file_name.ends_with(".zip");
+  try {
+    list_zip(fd.get(), [&](const Member& member) {
+      tracearr = tracearr || member.name == "metadata.json" || member.name == "database.dump";
+      members.push_back(member);
+      return true;
+    });
+  } catch (const UnsafeName& error) {
+    if (tracearr) throw bad_tracearr("Unsafe entry name: " + printable(error.name()));
+    throw;
+  } catch (const Error& error) {
+    if (tracearr && error.code() == ExitCode::damaged)
+      throw bad_tracearr("File is not a valid zip archive: " + error.message());
+    throw;
+  }
+  return members;
+}
+
 void InputFile::Impl::take_zip(const std::vector<Member>& members) {
   std::vector<std::string> names;
   std::vector<const Member*> dumps;
@@ -232,22 +256,18 @@ void InputFile::Impl::take_zip(const std::vector<Member>& members) {
     tracearr = tracearr || member.name == "metadata.json" || member.name == "database.dump";
   }
   if (tracearr) {
-    const auto failed = [&](const std::string& why) {
-      return explained(ExitCode::damaged, "is not a usable Tracearr backup: " + why,
-                       "download it again from Tracearr");
-    };
     if (members.size() != 2) {
-      throw failed("Expected 2 entries (metadata.json, database.dump), found " +
-                   std::to_string(members.size()));
+      throw bad_tracearr("Expected 2 entries (metadata.json, database.dump), found " +
+                         std::to_string(members.size()));
     }
     for (const Member& member : members) {
       if (member.name != "metadata.json" && member.name != "database.dump")
-        throw failed("Unexpected entry: " + printable(member.name));
+        throw bad_tracearr("Unexpected entry: " + printable(member.name));
     }
     std::uint64_t total = 0;
     for (const Member& member : members) total += member.size;
     if (total > std::uint64_t{10} << 30U) {
-      throw failed("Total uncompressed size (" + std::to_string(total) + " bytes) exceeds 10 GB limit");
+      throw bad_tracearr("Total uncompressed size (" + std::to_string(total) + " bytes) exceeds 10 GB limit");
     }
     content = Content::tracearr;
     const std::size_t dump = members[0].name == "database.dump" ? 0 : 1;

@@ -146,7 +146,7 @@ class Entries {
     const auto refuse = [&](const std::string& why) {
       throw Error(ExitCode::damaged, "its entry " + printable(name) + " is refused: " + why);
     };
-    if (!is_safe(name)) refuse("such a name leads out of the folder");
+    if (!is_safe(name)) throw UnsafeName(name);
     if (!names_.insert(name).second) refuse("it is there twice");
     const auto type = archive_entry_filetype(entry);
     const bool link = archive_entry_hardlink(entry) != nullptr || archive_entry_symlink(entry) != nullptr;
@@ -257,6 +257,11 @@ class MemberSource final : public base::ByteSource {
 };
 
 }  // namespace
+
+UnsafeName::UnsafeName(const std::string& name)
+    : Error(ExitCode::damaged,
+            "its entry " + printable(name) + " is refused: such a name leads out of the folder"),
+      name_(name) {}
 
 Source filter_source(Source inner, Filter filter) {
   return std::make_unique<FilterSource>(std::move(inner), filter);

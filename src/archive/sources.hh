@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/byte_source.hh"
+#include "base/error.hh"
 
 namespace tmb::archive {
 
@@ -40,6 +41,16 @@ struct Member {
   std::uint64_t size = 0;  // as the archive says, 0 where it does not
   std::string beginning;   // its first bytes, at most 64 KiB
   std::size_t number = 0;
+};
+
+// An entry whose name would be written elsewhere by a program that unpacks.
+class UnsafeName : public base::Error {
+ public:
+  explicit UnsafeName(const std::string& name);
+  const std::string& name() const { return name_; }
+
+ private:
+  std::string name_;
 };
 
 // The entries in order, until `look` returns false. Throws damaged for links, devices, sparse files, names

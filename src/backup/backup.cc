@@ -19,6 +19,7 @@
 #include "crypto/sha256.hh"
 #include "repository/objects_of.hh"
 #include "teslamate/cars.hh"
+#include "teslamate/settings_tables.hh"
 
 namespace tmb::backup {
 
@@ -142,6 +143,16 @@ Manifest new_manifest(const Options& options, const Adapters& adapters,
   return manifest;
 }
 
+void keep_settings_tables(Session& session) {
+  std::erase_if(session.tables, [](const catalog::Table& table) {
+    return table.schema != "public" ||
+           std::ranges::find(teslamate::settings_tables, table.name) == teslamate::settings_tables.end();
+  });
+  if (session.tables.size() == teslamate::settings_tables.size()) return;
+  throw Error(ExitCode::refused, "the database has no settings of TeslaMate's")
+      .with_hint("name TeslaMate's database with --dbname");
+}
+
 unsigned workers(const Options& options) {
   return options.jobs != 0 ? options.jobs : std::max(1U, std::thread::hardware_concurrency());
 }
@@ -160,7 +171,8 @@ Outcome run(const Options& options, const Adapters& adapters, report::Reporter& 
   const std::optional<Manifest> parent = read_parent(sink, reporter);
 
   Session session = open_session(adapters.database, options.lock_timeout_ms, stop);
-  const bool by_pg_dump = needs_pg_dump(session, reporter);
+  if (options.settings_only) keep_settings_tables(session);
+  const bool by_pg_dump = !options.settings_only && needs_pg_dump(session, reporter);
   Outcome outcome;
   outcome.manifest = new_manifest(options, adapters, parent);
   const Manifest* trusted = trusted_parent(options, parent, session, reporter);
@@ -184,9 +196,10 @@ Outcome run(const Options& options, const Adapters& adapters, report::Reporter& 
       },
       reporter, stop);
   describe_database(session, outcome.manifest);
-  note_vault(session.connection, options, sink.encrypted(), outcome, reporter);
+  if (!options.settings_only) note_vault(session.connection, options, sink.encrypted(), outcome, reporter);
   add_tables(plan, copied, outcome);
   if (by_pg_dump) describe_dump(session, dump, outcome);
+  if (options.settings_only) outcome.manifest.narrow_to("settings", teslamate::settings_tables);
   // Also proof that the session, and with it the snapshot and the locks, lasted to the end.
   session.connection.execute("COMMIT");
   // Names and labels are printed as they are when a row is read, not as they were in the snapshot.

@@ -21,6 +21,7 @@ struct Options {
   bool dry_run = false;
   std::string tag;
   bool scheduled = false;  // said in the manifest: retention may let go of it
+  bool settings_only = false;  // the tables of teslamate/settings_tables.hh; for a file, never a repository
   int lock_timeout_ms = 5000;
   std::string tool_version;
   std::string pg_bin_dir;       // where to look for pg_dump first; may be empty

@@ -2,6 +2,7 @@
 #include "base/error.hh"
 
 #include <array>
+#include <cstdint>
 #include <cstring>
 #include <utility>
 

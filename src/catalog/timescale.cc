@@ -24,7 +24,8 @@ void begin_timescale_restore(const postgres::ConnectionSettings& database, const
     Connection connection = Connection::open(database, stop);
     connection.execute("CREATE SCHEMA IF NOT EXISTS " + connection.identifier(schema));
     connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb WITH SCHEMA " +
-                       connection.identifier(schema) + " VERSION " + connection.literal(version));
+                       connection.identifier(schema) +
+                       (version.empty() ? "" : " VERSION " + connection.literal(version)));
   }
   // In a session of its own: the extension's library is loaded when a session begins.
   Connection connection = Connection::open(database, stop);

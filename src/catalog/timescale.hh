@@ -9,8 +9,8 @@
 
 namespace tmb::catalog {
 
-// Creates the extension in the dump's version and calls timescaledb_pre_restore(), whose settings stay with
-// the database. Throws database.
+// Creates the extension in the dump's version, the newest where that is not known (empty), and calls
+// timescaledb_pre_restore(), whose settings stay with the database. Throws database.
 void begin_timescale_restore(const postgres::ConnectionSettings& database, const std::string& version,
                              const std::string& schema, const std::stop_token& stop);
 void end_timescale_restore(const postgres::ConnectionSettings& database, const std::stop_token& stop);

@@ -273,6 +273,7 @@ Json to_json(const Manifest& m) {
     json["dump"] = list_to_json(m.dump, [](const ObjectRef& ref) { return to_json(ref); });
     json["dump_rows"] = m.dump_rows;
   }
+  if (!m.scope.empty()) json["scope"] = m.scope;
   if (!m.files.empty()) json["files"] = list_to_json(m.files, file_to_json);
   return json;
 }
@@ -314,6 +315,7 @@ Manifest from_json(const Json& json) {
     m.dump = list_from_json(json.at("dump"), object_from_json);
     m.dump_rows = natural(json.at("dump_rows"));
   }
+  m.scope = json.value("scope", "");
   if (json.contains("files")) m.files = list_from_json(json.at("files"), file_from_json);
   if (!is_snapshot_id(m.id)) throw Error(ExitCode::damaged, "the manifest has no proper snapshot id");
   return m;
@@ -345,6 +347,20 @@ const TableData* Manifest::find_table(const std::string& schema_name, const std:
     return table.schema == schema_name && table.name == table_name;
   });
   return found == tables.end() ? nullptr : &*found;
+}
+
+void Manifest::narrow_to(const std::string& new_scope, std::span<const std::string_view> names) {
+  scope = new_scope;
+  std::erase_if(tables, [&](const TableData& table) {
+    return table.schema != "public" || std::ranges::find(names, table.name) == names.end();
+  });
+  sequences.clear();
+  materialized_views.clear();
+  for (CarSummary& car : cars) car = {car.id, car.name, 0, 0, "", ""};
+  vault_fingerprint.clear();
+  files.clear();
+  host.clear();
+  tag.clear();
 }
 
 std::string to_file(const Manifest& manifest) { return seal_json(to_json(manifest)); }

@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.hh"
@@ -103,6 +105,7 @@ struct Manifest {
   std::string parent;          // the previous snapshot's id, empty for the first
   std::string tag;
   bool scheduled = false;  // by a timer, so retention may let go of it; all others are a person's
+  std::string scope;       // empty: the whole database; "settings": what a user configured, and no more
   base::Time time{};       // of the database snapshot
   double seconds = 0;      // that the backup took
   std::string host;
@@ -130,6 +133,8 @@ struct Manifest {
   std::vector<CarriedFile> files;
 
   bool by_pg_dump() const { return !dump.empty(); }
+  // Keeps the rows of these tables of `public` alone, and nothing that tells of the others.
+  void narrow_to(const std::string& new_scope, std::span<const std::string_view> names);
   std::uint64_t rows() const;
   std::uint64_t plain_bytes() const;
   const TableData* find_table(const std::string& schema, const std::string& name) const;

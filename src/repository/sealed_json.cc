@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "repository/sealed_json.hh"
 
+#include <vector>
+
 #include "base/error.hh"
 #include "crypto/sha256.hh"
 
@@ -15,6 +17,23 @@ namespace {
 constexpr std::string_view checksum_key = "  \"sha256\": \"";
 constexpr std::string_view ending = "\"\n}\n";
 constexpr std::size_t tail_bytes = checksum_key.size() + 64 + ending.size();
+
+// Fractions that no member of ours has: what they become as an integer is not defined. Without calling
+// itself, however deep the text is.
+bool has_wild_number(const Json& root) {
+  constexpr double too_much = 2147483648.0;
+  std::vector<const Json*> todo{&root};
+  while (!todo.empty()) {
+    const Json& value = *todo.back();
+    todo.pop_back();
+    if (value.is_number_float() && !(value.get<double>() >= 0 && value.get<double>() < too_much)) return true;
+    if (!value.is_structured()) continue;  // which would be its own content
+    for (const Json& inner : value) {
+      if (inner.is_structured() || inner.is_number_float()) todo.push_back(&inner);
+    }
+  }
+  return false;
+}
 
 }  // namespace
 
@@ -43,6 +62,7 @@ Json open_sealed_json(std::string_view bytes, std::string_view what) {
     throw damaged("does not have its checksum");
   return reading_json(what, [&] {
     Json object = Json::parse(bytes);
+    if (has_wild_number(object)) throw damaged("has a number that no such file has");
     object.erase("sha256");
     return object;
   });

@@ -139,8 +139,13 @@ void check(Session& s, const Manifest& manifest, const StagingDatabase& staging)
   Connection connection = Connection::open(staging.settings(), s.stop);
   check_content(s, manifest, connection);
   const catalog::ObjectCounts counts = catalog::read_object_counts(connection);
-  s.reporter.end_phase(report::counted(manifest.tables.size(), "table", "tables") + ", " +
-                       report::counted(manifest.sequences.size(), "sequence", "sequences") + ", " +
+  // An archive of pg_dump does not say them.
+  const bool unsaid = manifest.by_pg_dump();
+  const std::size_t tables = unsaid ? catalog::read_tables(connection).size() : manifest.tables.size();
+  const std::size_t sequences =
+      unsaid ? catalog::read_sequences(connection).size() : manifest.sequences.size();
+  s.reporter.end_phase(report::counted(tables, "table", "tables") + ", " +
+                       report::counted(sequences, "sequence", "sequences") + ", " +
                        report::counted(counts.indexes, "index", "indexes") + ", " +
                        report::counted(counts.constraints, "constraint", "constraints") + ", " +
                        report::counted(manifest.extensions.size(), "extension", "extensions"));

@@ -13,4 +13,8 @@ namespace tmb::restore {
 std::vector<std::string> describe_file(const FileInput& input);
 report::Json file_to_json(const FileInput& input);
 
+// Of a .tmb, whose input is a snapshot.
+std::vector<std::string> describe_snapshot_file(const std::string& path, const Input& input);
+report::Json snapshot_file_to_json(const std::string& path, const Input& input);
+
 }  // namespace tmb::restore

@@ -22,6 +22,7 @@ std::string count_or_none(const std::optional<std::uint64_t>& rows) {
 
 std::vector<TableDifference> compare_tables(const Manifest& m, Connection* live) {
   std::map<std::pair<std::string, std::string>, TableDifference> all;
+  if (m.by_pg_dump()) return {};  // it does not say which tables it has
   for (const repository::TableData& t : m.tables)
     all[{t.schema, t.name}] = {t.schema, t.name, t.rows, std::nullopt};
   if (live != nullptr) {
@@ -69,6 +70,11 @@ void add_lines(const Session& s, const Target& t, const Input& input, Outcome& o
   const std::string live = t.live ? printable(s.database) : "nothing";
   out.lines.push_back(input.title() + " of " + base::local_time(m.time) + " would replace " + live +
                       (t.kept.empty() ? "" : ", which would be kept as " + printable(t.kept)));
+  out.lines.push_back("  " + input.origin());
+  if (m.by_pg_dump()) {
+    out.lines.push_back("  an archive of pg_dump with " + report::counted(m.rows(), "row", "rows") +
+                        ": it does not say of which tables");
+  }
   for (const TableDifference& d : out.tables_differing) {
     out.lines.push_back("  " + printable(d.schema + "." + d.name) + ": " + s.word + " " +
                         count_or_none(d.snapshot_rows) + ", live " + count_or_none(d.live_rows) +

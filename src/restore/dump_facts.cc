@@ -68,7 +68,8 @@ std::vector<sql::Watch> DumpFacts::watches() {
          const std::string_view name = named ? cells[1] : cells[2] == null ? std::string_view{} : cells[2];
          repository::CarSummary& car = cars_[number(cells[0])];
          car.id = number(cells[0]);
-         car.name = unescaped(name);
+         constexpr std::size_t longest_name = 255;
+         car.name = unescaped(name.substr(0, longest_name));
        }},
       {{"public", "drives"}, {"car_id", "start_date", "end_date"}, trips(&repository::CarSummary::drives)},
       {{"public", "charging_processes"},

@@ -7,10 +7,12 @@
 
 #include "base/error.hh"
 #include "catalog/admin.hh"
+#include "catalog/timescale.hh"
 #include "restore/dump_facts.hh"
 #include "restore/dump_text.hh"
 #include "restore/load_sql.hh"
 #include "restore/preflight.hh"
+#include "restore/stage.hh"
 #include "restore/tracearr.hh"
 
 namespace tmb::restore {
@@ -63,8 +65,17 @@ FileInput::FileInput(archive::InputFile file, FileOptions options)
 std::string FileInput::title() const { return "the file " + printable(file_.path().string()); }
 std::string FileInput::mark() const { return printable(file_.path().filename().string()); }
 
+std::string FileInput::origin() const {
+  std::string out = file_.describe() + (frame_.complete ? ", complete, " : ", incomplete, ");
+  out += frame_.server_version.empty() ? "from a PostgreSQL that it does not name"
+                                       : "from PostgreSQL " + printable(frame_.server_version);
+  if (!frame_.tool_version.empty()) out += ", by pg_dump " + printable(frame_.tool_version);
+  const std::string& migration = manifest_.migration_version;
+  return out + (migration.empty() ? "; not of TeslaMate" : "; TeslaMate's schema " + migration);
+}
+
 void FileInput::read_everything(Proof, unsigned, report::Reporter& reporter, const std::stop_token& stop) {
-  if (file_.content() == Content::tracearr) read_tracearr(file_.metadata());
+  if (file_.content() == Content::tracearr) tracearr_ = read_tracearr(file_.metadata());
   if (file_.content() != Content::plain_sql) tools_ = newest_tools(options_.pg_bin_dir);
   if (file_.has_carriage_returns()) {
     reporter.note("the lines of " + printable(file_.path().string()) +
@@ -207,7 +218,13 @@ void FileInput::fill_manifest() {
   for (const sql::SurveySequence& q : database_.sequences) {
     m.sequences.push_back({q.name.schema, q.name.name, q.last_value, q.is_called});
   }
-  for (const std::string& name : database_.extensions) m.extensions.push_back({name, "", ""});
+  for (const std::string& name : database_.extensions)
+    m.extensions.push_back({name, name == "timescaledb" ? tracearr_.timescale_version : "", ""});
+  // The dump says its server's version itself; the metadata count where they say more.
+  if (const int said = sql::version_number(tracearr_.postgres_version); said > m.server_version_number) {
+    m.server_version_number = said;
+    m.server_version = tracearr_.postgres_version;
+  }
 }
 
 void FileInput::preflight(Session& session, Target& target) {
@@ -248,7 +265,13 @@ void FileInput::tell_left_out(Session& s, const Target& target) const {
 
 void FileInput::load(Session& session, const Target& target, const StagingDatabase& staging) {
   const auto text = open_dump_text(file_, tools_, session.stop);
+  const std::string& timescale = database_.timescale_schema;
+  if (!timescale.empty()) {
+    catalog::begin_timescale_restore(staging.settings(), tracearr_.timescale_version, timescale,
+                                     session.stop);
+  }
   load_sql(session, target, staging, *this, *text);
+  if (!timescale.empty()) catalog::end_timescale_restore(staging.settings(), session.stop);
   file_.check_unchanged();
 }
 

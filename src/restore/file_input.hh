@@ -10,6 +10,7 @@
 #include "archive/input.hh"
 #include "postgres/tools.hh"
 #include "restore/input.hh"
+#include "restore/tracearr.hh"
 #include "sql/survey.hh"
 
 namespace tmb::restore {
@@ -33,6 +34,7 @@ class FileInput final : public Input {
   void load(Session& session, const Target& target, const StagingDatabase& staging) override;
   std::string word() const override { return "file"; }
   std::string title() const override;
+  std::string origin() const override;
   std::string mark() const override;
 
   const archive::InputFile& file() const { return file_; }
@@ -62,6 +64,7 @@ class FileInput final : public Input {
   sql::DatabaseSurvey database_;
   std::size_t chosen_ = 0;
   std::vector<std::string> others_;
+  TracearrFacts tracearr_;
   std::string end_note_;  // where it was cut off, for the message
   repository::Manifest manifest_;
 };

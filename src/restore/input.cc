@@ -8,6 +8,13 @@
 
 namespace tmb::restore {
 
+std::string SnapshotInput::origin() const {
+  const repository::Manifest& m = manifest();
+  return std::string(m.scope.empty() ? "" : "the settings alone of ") + title() +
+         ", complete, from PostgreSQL " + base::printable(m.server_version) +
+         (m.migration_version.empty() ? "; not of TeslaMate" : "; TeslaMate's schema " + m.migration_version);
+}
+
 void SnapshotInput::read_everything(Proof proof, unsigned jobs, report::Reporter& reporter,
                                     const std::stop_token& stop) {
   restore::read_everything(source_, proof, jobs, reporter, stop);

@@ -37,6 +37,8 @@ class Input {
 
   virtual std::string word() const = 0;   // "snapshot" or "file", for messages
   virtual std::string title() const = 0;  // "snapshot 2026…", "the file /x/y.sql"
+  // What it is and where it comes from, for people: kind, whether complete, versions. Of a file, once read.
+  virtual std::string origin() const = 0;
   virtual std::string mark() const = 0;   // for the comment of databases: a snapshot's id, a file's name
   // Null when the content cannot be read in pieces.
   virtual const repository::BackupSource* source() const { return nullptr; }
@@ -52,6 +54,7 @@ class SnapshotInput final : public Input {
   void load(Session& session, const Target& target, const StagingDatabase& staging) override;
   std::string word() const override { return "snapshot"; }
   std::string title() const override { return "snapshot " + manifest().id; }
+  std::string origin() const override;
   std::string mark() const override { return manifest().id; }
   const repository::BackupSource* source() const override { return &source_; }
 

@@ -79,6 +79,7 @@ class Loader final : public sql::Visitor {
 
   void end_of_rows() override {
     if (loading_rows_) crew_->end();
+    if (loading_rows_ && one_by_one_) crew_->wait();
     loading_rows_ = false;
   }
 
@@ -107,6 +108,9 @@ class Loader final : public sql::Visitor {
 
   void begin_rows(const sql::Verdict& v) {
     if (!crew_) crew_ = std::make_unique<CopyCrew>(settings_, jobs_, how_.encoding, s_.stop);
+    // A table that the dump does not make is an extension's and has its foreign keys already.
+    one_by_one_ = input_.database().find(v.name.schema, v.name.name) == nullptr;
+    if (one_by_one_) crew_->wait();
     crew_->begin({v.name.schema, v.name.name, v.columns});
     loading_rows_ = true;
   }
@@ -193,6 +197,7 @@ class Loader final : public sql::Visitor {
   PostSession how_;
   std::unique_ptr<CopyCrew> crew_;
   bool loading_rows_ = false;
+  bool one_by_one_ = false;
   bool in_large_object_ = false;
   std::vector<PostStatement> put_off_;
   bool put_off_are_foreign_keys_ = false;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The rules that Tracearr puts on its backups, with its own words for what is wrong. Private to restore/.
+// The rules that Tracearr puts on its backups, with its own words for what is wrong.
 #pragma once
 
 #include <string>

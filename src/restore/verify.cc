@@ -54,7 +54,7 @@ void read_everything(const repository::BackupSource& source, Proof proof, unsign
   reporter.begin_phase("reading", manifest.id, total, report::Unit::bytes);
   std::atomic<std::size_t> next{0};
   std::atomic<std::uint64_t> done{0};
-  run_workers(jobs, stop, [&](const std::stop_token& token) {
+  run_workers(worker_count(jobs), stop, [&](const std::stop_token& token) {
     repository::Workspace workspace;
     std::string content;
     for (std::size_t i = next++; i < items.size(); i = next++) {

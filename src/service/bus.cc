@@ -206,8 +206,8 @@ Message Bus::call_manager(const char* method, std::initializer_list<std::string>
   return call(manager_path, manager_interface, method, arguments, limit);
 }
 
-Properties Bus::properties(const std::string& path, const char* interface) {
-  const Message reply = call(path, "org.freedesktop.DBus.Properties", "GetAll", {interface});
+Properties Bus::properties(const std::string& path, const char* interface, std::chrono::seconds limit) {
+  const Message reply = call(path, "org.freedesktop.DBus.Properties", "GetAll", {interface}, limit);
   sd_bus_message* message = reply.get();
   Properties found;
   require(sd_bus_message_enter_container(message, SD_BUS_TYPE_ARRAY, "{sv}"), "cannot read properties");

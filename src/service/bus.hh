@@ -53,6 +53,7 @@ std::uint64_t number(const Properties& properties, const std::string& name);
 class Bus {
  public:
   using Clock = std::chrono::steady_clock;
+  static constexpr std::chrono::seconds default_limit{30};
 
   Bus() = default;
   Bus(const Bus&) = delete;
@@ -66,7 +67,8 @@ class Bus {
   Message call_manager(const char* method, std::initializer_list<std::string> arguments,
                        std::chrono::seconds limit = default_limit);
   // All properties of one interface in one look; types that nobody here needs are left out.
-  Properties properties(const std::string& path, const char* interface);
+  Properties properties(const std::string& path, const char* interface,
+                        std::chrono::seconds limit = default_limit);
 
   // From now on the results of finished jobs are remembered. To be called before a job is asked for.
   void watch_jobs();
@@ -77,8 +79,6 @@ class Bus {
   bool process(std::chrono::milliseconds slice);
 
  private:
-  static constexpr std::chrono::seconds default_limit{30};
-
   void connect();
   void subscribe();
   Message call_once(const std::string& path, const char* interface, const char* method,

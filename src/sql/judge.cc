@@ -115,7 +115,7 @@ bool judge_bracket(const StatementParts& p, Verdict& v) {
 }  // namespace
 
 Verdict Judge::judge(std::string_view statement) {
-  StatementParts parts(statement, tokenize(statement, standard_strings_), *this);
+  StatementParts parts(statement, tokenize(statement, spelling_), *this);
   Verdict verdict;
   if (parts.tokens().size() == 1) verdict.action = Action::skip;
   if (judge_bracket(parts, verdict)) return verdict;

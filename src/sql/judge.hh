@@ -78,12 +78,12 @@ class Judge {
   // cannot load.
   Verdict judge(std::string_view statement);
 
-  bool standard_strings() const { return standard_strings_; }
+  Spelling spelling() const { return spelling_; }
   const std::string& encoding() const { return encoding_; }  // of the text; empty: not said yet
 
  private:
   friend class StatementParts;
-  bool standard_strings_ = true;
+  Spelling spelling_;
   std::string encoding_;
   std::vector<std::string> search_path_{"public"};
 };

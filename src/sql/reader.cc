@@ -65,6 +65,15 @@ void Reader::step(std::size_t count) {
   }
 }
 
+void Reader::step_character() {
+  const int second = spelling_.wide == Wide::none ? end_of_text : peek(1);
+  std::size_t length =
+      spelling_.length_of(static_cast<unsigned char>(buffer_[at_]), static_cast<unsigned char>(second));
+  // What the text ends in is found out by whoever comes next.
+  while (length > 1 && peek(length - 1) == end_of_text) --length;
+  step(length);
+}
+
 void Reader::skip_spaces() {
   while (is_space(peek())) step();
 }
@@ -125,7 +134,7 @@ bool Reader::read_statement() {
       step();
       if (parentheses_ == 0 && body_depth_ == 0) return true;
     } else if (c == '\'') {
-      if (!read_quoted('\'', !standard_strings_)) return false;
+      if (!read_quoted('\'', !spelling_.standard_strings)) return false;
     } else if (c == '"') {
       if (!read_quoted('"', false)) return false;
     } else if (c == '$') {
@@ -155,7 +164,7 @@ void Reader::read_word() {
   word_.clear();
   for (int c = peek(); continues_word(c); c = peek()) {
     if (word_.size() < 16) word_ += upper(c);
-    step();
+    step_character();
   }
   ++words_;
   // A routine whose body is SQL itself, BEGIN ATOMIC … END, has semicolons in it. As psql tells it.
@@ -173,10 +182,11 @@ bool Reader::read_quoted(char quote, bool escapes) {
     const int c = peek();
     if (c == end_of_text) return false;
     if (escapes && c == '\\') {
-      if (peek(1) == end_of_text) return false;
-      step(2);
-    } else if (c != quote) {
       step();
+      if (peek() == end_of_text) return false;
+      step_character();
+    } else if (c != quote) {
+      step_character();
     } else if (peek(1) == quote) {
       step(2);
     } else {
@@ -213,6 +223,9 @@ bool Reader::read_dollar() {
     return true;
   }
   while (continues_word(peek(length)) && peek(length) != '$') ++length;
+  const std::string_view seen(buffer_.data() + at_, length);
+  if (spelling_.wide != Wide::none && std::any_of(seen.begin(), seen.end(), [](char c) { return c < 0; }))
+    refuse("a dollar quote with letters of more than one byte");
   if (peek(length) != '$') {
     step();
     return true;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/byte_source.hh"
+#include "sql/spelling.hh"
 
 namespace tmb::sql {
 
@@ -45,9 +46,8 @@ class Reader {
   // limit, and what source and handler throw.
   End run(Handler& handler);
 
-  // As SET standard_conforming_strings does: false gives the backslash a meaning in every string.
-  void set_standard_strings(bool on) { standard_strings_ = on; }
-  bool standard_strings() const { return standard_strings_; }
+  // Of the statements that follow: as SET standard_conforming_strings and SET client_encoding do.
+  void set_spelling(Spelling spelling) { spelling_ = spelling; }
 
   std::uint64_t line() const { return line_; }         // that is being read, from 1
   std::uint64_t bytes() const { return bytes_read_; }  // taken from the source so far
@@ -62,6 +62,7 @@ class Reader {
   }
   int peek_slowly(std::size_t ahead);
   void step(std::size_t count = 1);
+  void step_character();
   void drop_to_position() { start_ = at_; }
   std::string_view taken() const { return {buffer_.data() + start_, at_ - start_}; }
 
@@ -86,7 +87,7 @@ class Reader {
   std::size_t at_ = 0;
   std::size_t end_ = 0;
   bool source_ended_ = false;
-  bool standard_strings_ = true;
+  Spelling spelling_;
   std::uint64_t line_ = 1;
   std::uint64_t bytes_read_ = 0;
   // Of the statement being read.

@@ -19,9 +19,12 @@ class StatementParts {
 
   const std::vector<Token>& tokens() const { return tokens_; }
   Judge& judge() { return judge_; }
-  bool standard_strings() const { return judge_.standard_strings_; }
-  void set_standard_strings(bool on) { judge_.standard_strings_ = on; }
-  void set_encoding(std::string encoding) { judge_.encoding_ = std::move(encoding); }
+  Spelling spelling() const { return judge_.spelling_; }
+  void set_standard_strings(bool on) { judge_.spelling_.standard_strings = on; }
+  void set_encoding(std::string encoding, Wide wide) {
+    judge_.encoding_ = std::move(encoding);
+    judge_.spelling_.wide = wide;
+  }
   void set_search_path(std::vector<std::string> path) { judge_.search_path_ = std::move(path); }
 
   // The token `ahead` of the position; the final semicolon behind the end.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "base/error.hh"
 #include "base/newlines.hh"
@@ -34,8 +35,15 @@ void Survey::database(const std::string& name) {
 SurveyTable* Survey::table_for_rows(const Name& name) {
   const auto it = index_.find(name);
   if (it != index_.end()) return &databases_.back().tables[it->second];
-  if (databases_.back().foreign_rows.empty()) databases_.back().foreign_rows = name.text();
+  const bool known = is_of_timescale(name);
+  if (!known && databases_.back().foreign_rows.empty()) databases_.back().foreign_rows = name.text();
   return nullptr;
+}
+
+// Tables and sequences that the extension makes itself and has its rows dumped of.
+bool Survey::is_of_timescale(const Name& name) const {
+  return !databases_.back().timescale_schema.empty() &&
+         (name.schema == "_timescaledb_catalog" || name.schema == "_timescaledb_config");
 }
 
 void Survey::statement(const Verdict& verdict, std::string_view text, std::uint64_t line) {
@@ -48,6 +56,7 @@ void Survey::statement(const Verdict& verdict, std::string_view text, std::uint6
       table_->has_rows_section = true;
       table_->columns = verdict.columns;
     }
+    rows_are_jobs_ = verdict.name.schema == "_timescaledb_config" && verdict.name.name == "bgw_job";
     begin_watch(verdict.name, verdict.columns);
     return;
   }
@@ -67,6 +76,7 @@ void Survey::take_effect(const Verdict& v, std::uint64_t line) {
       break;
     case Effect::extension:
       if (v.action == Action::run) d.extensions.push_back(v.name.name);
+      if (v.name.name == "timescaledb") d.timescale_schema = v.name.schema;
       break;
     case Effect::database: {
       DatabaseSurvey made;
@@ -86,7 +96,8 @@ void Survey::take_effect(const Verdict& v, std::uint64_t line) {
       }
       break;
     case Effect::sequence_position:
-      d.sequences.push_back({v.name, v.values[0], v.values[1] == "true" || v.values[1] == "t"});
+      if (!is_of_timescale(v.name))
+        d.sequences.push_back({v.name, v.values[0], v.values[1] == "true" || v.values[1] == "t"});
       break;
     case Effect::owner:
       for (const RolePlace& place : v.roles) ++d.owners[place.role];
@@ -103,6 +114,8 @@ void Survey::take_effect(const Verdict& v, std::uint64_t line) {
 }
 
 void Survey::rows(std::string_view bytes) {
+  if (std::exchange(rows_are_jobs_, false))
+    databases_.back().code.emplace_back("background jobs of TimescaleDB");
   if (table_ != nullptr) {
     table_->rows += base::count_newlines(bytes);
     table_->bytes += bytes.size();
@@ -133,6 +146,14 @@ void Survey::begin_watch(const Name& name, const std::vector<std::string>& colum
 void Survey::watch_rows(std::string_view bytes) {
   while (!bytes.empty()) {
     const std::size_t end = bytes.find('\n');
+    // What is watched for is short: of a row that goes on and on nothing is learned.
+    constexpr std::size_t longest_row = std::size_t{1} << 20U;
+    if (partial_.size() > longest_row) {
+      if (end == std::string_view::npos) return;
+      partial_.clear();
+      bytes.remove_prefix(end + 1);
+      continue;
+    }
     if (end == std::string_view::npos) {
       partial_ += bytes;
       return;

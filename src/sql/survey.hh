@@ -36,6 +36,9 @@ struct DatabaseSurvey {
   std::vector<SurveyTable> tables;
   std::vector<SurveySequence> sequences;
   std::vector<std::string> extensions;
+  // The dump is one of a database with TimescaleDB, whose catalog's rows are in it: where its functions are.
+  // Empty: it is none.
+  std::string timescale_schema;
   std::vector<Name> materialized_views;
   std::map<std::string, std::uint64_t> owners;    // role: objects that it owns
   std::map<std::string, std::uint64_t> grantees;  // role: grants that name it
@@ -72,6 +75,7 @@ class Survey final : public Visitor {
 
  private:
   SurveyTable* table_for_rows(const Name& name);
+  bool is_of_timescale(const Name& name) const;
   void take_effect(const Verdict& verdict, std::uint64_t line);
   void begin_watch(const Name& name, const std::vector<std::string>& columns);
   void watch_rows(std::string_view bytes);
@@ -83,6 +87,7 @@ class Survey final : public Visitor {
   std::vector<DatabaseSurvey> announced_;  // CREATE DATABASE seen, \connect not yet
   std::map<Name, std::size_t> index_;      // of the latest database's tables
   SurveyTable* table_ = nullptr;           // whose rows are being read
+  bool rows_are_jobs_ = false;             // rows are programs to be run by TimescaleDB
   std::vector<Watch> watches_;
   const Watch* watch_ = nullptr;
   std::vector<std::size_t> watched_columns_;

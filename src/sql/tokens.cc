@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "sql/tokens.hh"
 
+#include <algorithm>
+#include <array>
+
 #include "base/error.hh"
 
 namespace tmb::sql {
@@ -22,7 +25,7 @@ char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + '
 
 class Lexer {
  public:
-  Lexer(std::string_view text, bool standard_strings) : text_(text), standard_strings_(standard_strings) {}
+  Lexer(std::string_view text, Spelling spelling) : text_(text), spelling_(spelling) {}
 
   // False at the end.
   bool next(Token& token) {
@@ -41,6 +44,10 @@ class Lexer {
 
  private:
   char at(std::size_t ahead = 0) const { return at_ + ahead < text_.size() ? text_[at_ + ahead] : '\0'; }
+
+  void skip_character() {
+    at_ += spelling_.length_of(static_cast<unsigned char>(at()), static_cast<unsigned char>(at(1)));
+  }
 
   void skip_blank() {
     for (;;) {
@@ -76,7 +83,7 @@ class Lexer {
   }
 
   void read_quoted(char quote, bool escapes) {
-    for (++at_; at_ < text_.size(); ++at_) {
+    for (++at_; at_ < text_.size(); skip_character()) {
       if (escapes && text_[at_] == '\\') {
         ++at_;
       } else if (text_[at_] == quote) {
@@ -115,17 +122,17 @@ class Lexer {
   Token::Kind read() {
     const char c = at();
     if (c == '\'' || c == '"') {
-      read_quoted(c, c == '\'' && !standard_strings_);
+      read_quoted(c, c == '\'' && !spelling_.standard_strings);
       return c == '"' ? Token::Kind::quoted : Token::Kind::string;
     }
     if (c == '$') return read_dollar();
     if (begins_word(c)) {
       const std::size_t begin = at_;
-      while (continues_word(at())) ++at_;
+      while (continues_word(at())) skip_character();
       if (at() != '\'' || at_ - begin != 1) return Token::Kind::word;
       const char prefix = upper(c);
       if (prefix != 'E' && prefix != 'B' && prefix != 'X' && prefix != 'N') return Token::Kind::word;
-      read_quoted('\'', prefix == 'E' || !standard_strings_);
+      read_quoted('\'', prefix == 'E' || !spelling_.standard_strings);
       return Token::Kind::string;
     }
     if (is_digit(c) || (c == '.' && is_digit(at(1)))) {
@@ -138,7 +145,7 @@ class Lexer {
   }
 
   std::string_view text_;
-  bool standard_strings_;
+  Spelling spelling_;
   std::size_t at_ = 0;
   unsigned depth_ = 0;
   bool broken_ = false;
@@ -154,21 +161,33 @@ bool Token::is(std::string_view word) const {
   return true;
 }
 
-std::vector<Token> tokenize(std::string_view statement, bool standard_strings) {
+namespace {
+
+// A token takes many times the memory of a short word: what pg_dump writes has far fewer.
+std::vector<Token> all_of(Lexer& lexer) {
+  constexpr std::size_t most = 2'000'000;
   std::vector<Token> out;
-  Lexer lexer(statement, standard_strings);
-  for (Token token; lexer.next(token);) out.push_back(token);
+  for (Token token; lexer.next(token);) {
+    if (out.size() == most) throw Error(ExitCode::unsupported, "a statement has more than two million words");
+    out.push_back(token);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::vector<Token> tokenize(std::string_view statement, Spelling spelling) {
+  Lexer lexer(statement, spelling);
+  std::vector<Token> out = all_of(lexer);
   if (lexer.broken() || lexer.depth() > 0 || out.empty() || !out.back().is_sign(';')) {
     throw Error(ExitCode::damaged, "a statement whose quotes or parentheses do not close");
   }
   return out;
 }
 
-std::vector<Token> words_in(std::string_view text) {
-  std::vector<Token> out;
-  Lexer lexer(text, true);
-  for (Token token; lexer.next(token);) out.push_back(token);
-  return out;
+std::vector<Token> words_in(std::string_view text, Spelling spelling) {
+  Lexer lexer(text, spelling);
+  return all_of(lexer);
 }
 
 std::string name_of(const Token& token) {
@@ -184,23 +203,46 @@ std::string name_of(const Token& token) {
   return out;
 }
 
-std::string content_of(const Token& token, bool standard_strings) {
+std::string content_of(const Token& token, Spelling spelling) {
   std::string_view text = token.text;
   if (token.kind == Token::Kind::dollar) {
     const std::size_t tag = text.find('$', 1) + 1;
     return std::string(text.substr(tag, text.size() - 2 * tag));
   }
-  bool escapes = !standard_strings;
+  bool escapes = !spelling.standard_strings;
   if (!text.empty() && text.front() != '\'') {
     escapes = escapes || upper(text.front()) == 'E';
     text.remove_prefix(1);
   }
   std::string out;
-  for (std::size_t i = 1; i + 1 < text.size(); ++i) {
+  for (std::size_t i = 1; i + 1 < text.size();) {
     if ((escapes && text[i] == '\\') || text[i] == '\'') ++i;
-    out += text[i];
+    const std::size_t length =
+        spelling.length_of(static_cast<unsigned char>(text[i]),
+                           static_cast<unsigned char>(text[std::min(i + 1, text.size() - 1)]));
+    out += text.substr(i, length);
+    i += length;
   }
   return out;
+}
+
+std::optional<Wide> wide_of(std::string_view encoding) {
+  struct Known {
+    std::string_view name;
+    Wide wide;
+  };
+  constexpr std::array wide{Known{"sjis", Wide::shift_jis},       Known{"shiftjis", Wide::shift_jis},
+                            Known{"mskanji", Wide::shift_jis},    Known{"win932", Wide::shift_jis},
+                            Known{"windows932", Wide::shift_jis}, Known{"shiftjis2004", Wide::shift_jis},
+                            Known{"big5", Wide::two_bytes},       Known{"win950", Wide::two_bytes},
+                            Known{"windows950", Wide::two_bytes}, Known{"gbk", Wide::two_bytes},
+                            Known{"win936", Wide::two_bytes},     Known{"windows936", Wide::two_bytes},
+                            Known{"uhc", Wide::two_bytes},        Known{"win949", Wide::two_bytes},
+                            Known{"windows949", Wide::two_bytes}, Known{"gb18030", Wide::gb18030}};
+  constexpr std::array<std::string_view, 2> unread{"johab", "muleinternal"};
+  if (std::ranges::find(unread, encoding) != unread.end()) return std::nullopt;
+  const auto* const found = std::ranges::find(wide, encoding, &Known::name);
+  return found == wide.end() ? Wide::none : found->wide;
 }
 
 std::string quote_name(std::string_view name) {

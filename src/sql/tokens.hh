@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "sql/spelling.hh"
+
 namespace tmb::sql {
 
 struct Token {
@@ -29,14 +31,14 @@ struct Token {
 };
 
 // Without comments. Throws damaged for a text that is not exactly one statement with its semicolon.
-std::vector<Token> tokenize(std::string_view statement, bool standard_strings);
+std::vector<Token> tokenize(std::string_view statement, Spelling spelling);
 
 // As the server stores it: unquoted in lower case, quoted without its quotes.
 std::string name_of(const Token& token);
 // The content of a string or dollar string, escapes resolved as far as pg_dump writes them.
-std::string content_of(const Token& token, bool standard_strings);
+std::string content_of(const Token& token, Spelling spelling);
 // The words of a text that is no whole statement (the body of a function), quietly ending at its end.
-std::vector<Token> words_in(std::string_view text);
+std::vector<Token> words_in(std::string_view text, Spelling spelling);
 
 // schema.name as PostgreSQL's own: quoted where needed.
 std::string quote_name(std::string_view name);

@@ -64,7 +64,7 @@ class Walk final : public Handler {
     ++frame_.statements;
     if (frame_.is_cluster && !connected_ && is_of_roles(text)) return false;
     const Verdict verdict = judge(text, line);
-    reader_.set_standard_strings(judge_.standard_strings());
+    reader_.set_spelling(judge_.spelling());
     visitor_.statement(verdict, text, line);
     return verdict.action == Action::copy;
   }
@@ -106,7 +106,7 @@ class Walk final : public Handler {
 
   // The beginning of pg_dumpall's file: roles and their memberships. They are never made.
   bool is_of_roles(std::string_view text) {
-    const std::vector<Token> tokens = tokenize(text, judge_.standard_strings());
+    const std::vector<Token> tokens = tokenize(text, judge_.spelling());
     const auto is = [&](std::size_t i, std::string_view word) {
       return tokens.size() > i && tokens[i].is(word);
     };

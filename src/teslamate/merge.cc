@@ -22,17 +22,6 @@ namespace {
 
 constexpr const char* nothing_changed = "nothing was changed";
 
-void require_schema(Connection& connection, const RowSource& source) {
-  const std::string here = catalog::read_migration_version(connection);
-  const std::string there = source.migration_version();
-  const bool newer = there.size() > here.size() || (there.size() == here.size() && there > here);
-  if (!newer) return;
-  throw Error(ExitCode::unsupported,
-              source.describe() + " has the schema " + there + ", the live database " + here)
-      .with_state(nothing_changed)
-      .with_hint("update TeslaMate first");
-}
-
 // The records that were asked for and what becomes of each: id, start, act, new id, what it would double.
 void describe_records(Connection& connection, const char* table, const char* what, Outcome& out,
                       report::Reporter& reporter) {
@@ -110,20 +99,6 @@ Totals describe_tables(MergeMaps& maps, Outcome& out, report::Reporter& reporter
   return totals;
 }
 
-void record_inserted(Connection& connection, const catalog::Layout& layout, MergeMaps& maps,
-                     UndoWriter& writer) {
-  for (const std::string& table : merged_tables) {
-    if (maps.counts(table).inserted == 0) continue;
-    const catalog::RelationLayout* columns = layout.find({"public", table});
-    if (columns == nullptr) throw Error(ExitCode::internal, "unknown table " + table);
-    writer.begin({{"public", table}, Change::inserted, {}, columns->columns});
-    connection.copy_out("COPY (SELECT " + column_list(connection, columns->columns, "t.") +
-                            maps.inserted_rows(table) + ") TO STDOUT",
-                        [&](std::string_view line) { writer.row(line); });
-    writer.end();
-  }
-}
-
 // Positions that a deletion had left without their drive.
 void reattach(Connection& connection, UndoWriter& writer, std::uint64_t expected) {
   if (expected == 0) return;
@@ -196,7 +171,7 @@ Outcome merge(const MergeOptions& options, RowSource& source, const MaintenanceA
   if (maps.execute() != totals.inserted)
     throw Error(ExitCode::refused, "the database took another number of rows").with_state(nothing_changed);
   reattach(connection, *pending.writer, totals.detached);
-  record_inserted(connection, layout, maps, *pending.writer);
+  maps.record_inserted(*pending.writer);
   pending.writer->publish();
   const base::Path undo = commit(store, transaction, connection, adapters, header, pending.path, reporter);
   reporter.end_phase(report::counted(totals.inserted, "row", "rows"));

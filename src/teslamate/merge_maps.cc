@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/error.hh"
+#include "catalog/reader.hh"
 #include "teslamate/record_rows.hh"
 #include "teslamate/records.hh"
 
@@ -19,6 +20,11 @@ std::string src(const std::string& table) { return "pg_temp.src_" + table; }
 std::string map(const std::string& table) { return "pg_temp.map_" + table; }
 std::string live(const std::string& table) { return "public." + table; }
 
+constexpr const char* same_address =
+    "(l.osm_id = s.osm_id AND l.osm_type = s.osm_type) OR (l.id = s.id AND l.display_name IS NOT DISTINCT "
+    "FROM s.display_name AND l.latitude IS NOT DISTINCT FROM s.latitude AND l.longitude IS NOT DISTINCT FROM "
+    "s.longitude)";
+
 // Which of the tables a foreign key of `table` points at, among those that are merged.
 const catalog::ForeignKey* key_of(const catalog::Layout& layout, const std::string& table,
                                   const std::string& column) {
@@ -32,6 +38,17 @@ const catalog::ForeignKey* key_of(const catalog::Layout& layout, const std::stri
 }
 
 }  // namespace
+
+void require_schema(postgres::Connection& connection, const RowSource& source) {
+  const std::string here = catalog::read_migration_version(connection);
+  const std::string there = source.migration_version();
+  const bool newer = there.size() > here.size() || (there.size() == here.size() && there > here);
+  if (!newer) return;
+  throw Error(ExitCode::unsupported,
+              source.describe() + " has the schema " + there + ", the live database " + here)
+      .with_state("nothing was changed")
+      .with_hint("update TeslaMate first");
+}
 
 std::size_t MergeMaps::column_of(const std::string& table, const std::string& column) const {
   const auto columns = source_.columns(table);
@@ -93,6 +110,7 @@ std::string MergeMaps::selected(const std::string& ids_column, const Ids& ids) c
 
 void MergeMaps::require_found(const Ids& ids, const char* table, const char* what) {
   if (ids.empty()) return;
+  column_of(table, "id");
   const postgres::Result rows = connection_.query(
       "SELECT id FROM " + src(table) + " WHERE id::int8 = ANY ($1::int8[])", {array_literal(ids)});
   Ids found;
@@ -104,13 +122,8 @@ void MergeMaps::require_found(const Ids& ids, const char* table, const char* wha
   }
 }
 
-// A car is the same by its number at Tesla, or by its VIN.
-void MergeMaps::map_cars() {
-  const std::string cars =
-      options_.cars.empty() ? "false" : "s.id::int8 = ANY ('" + array_literal(options_.cars) + "'::int8[])";
-  const std::string needed = cars + " OR s.id IN (SELECT car_id FROM " + src("drives") + " s WHERE " +
-                             selected("id", options_.drives) + ") OR s.id IN (SELECT car_id FROM " +
-                             src("charging_processes") + " s WHERE " + selected("id", options_.charges) + ")";
+// A car is the same by its number at Tesla, or by its VIN. `needed`: the condition for rows (alias s).
+void MergeMaps::map_cars(const std::string& needed) {
   create_map("cars",
              "SELECT s.id, l.id, CASE WHEN l.id IS NULL THEN 'insert' ELSE 'same' END FROM " + src("cars") +
                  " s LEFT JOIN LATERAL (SELECT c.id FROM public.cars c WHERE c.eid = s.eid OR c.vin = s.vin "
@@ -227,21 +240,21 @@ void MergeMaps::build(report::Reporter& reporter) {
   require_found(options_.drives, "drives", "drive");
   require_found(options_.charges, "charging_processes", "charge");
   require_found(options_.cars, "cars", "car");
-  map_cars();
+  const std::string cars =
+      options_.cars.empty() ? "false" : "s.id::int8 = ANY ('" + array_literal(options_.cars) + "'::int8[])";
+  map_cars(cars + " OR s.id IN (SELECT car_id FROM " + src("drives") + " s WHERE " +
+           selected("id", options_.drives) + ") OR s.id IN (SELECT car_id FROM " + src("charging_processes") +
+           " s WHERE " + selected("id", options_.charges) + ")");
   map_timed("drives", selected("id", options_.drives), false);
   map_timed("charging_processes", selected("id", options_.charges), false);
   const auto used = [&](const std::string& table, const std::string& column) {
     return "SELECT s." + column + " FROM " + src(table) + " s JOIN " + map(table) +
            " m ON m.old = s.id WHERE m.act = 'insert'";
   };
-  map_places(
-      "addresses",
-      used("drives", "start_address_id") + " UNION " + used("drives", "end_address_id") + " UNION " +
-          used("charging_processes", "address_id"),
-      "(l.osm_id = s.osm_id AND l.osm_type = s.osm_type) OR (l.id = s.id AND l.display_name IS NOT DISTINCT "
-      "FROM "
-      "s.display_name AND l.latitude IS NOT DISTINCT FROM s.latitude AND l.longitude IS NOT DISTINCT FROM "
-      "s.longitude)");
+  map_places("addresses",
+             used("drives", "start_address_id") + " UNION " + used("drives", "end_address_id") + " UNION " +
+                 used("charging_processes", "address_id"),
+             same_address);
   map_places("geofences",
              used("drives", "start_geofence_id") + " UNION " + used("drives", "end_geofence_id") + " UNION " +
                  used("charging_processes", "geofence_id"),
@@ -255,6 +268,28 @@ void MergeMaps::build(report::Reporter& reporter) {
     none.any_of.push_back({0, {}});
     load(table, whole_cars ? RowFilter{} : none);
     map_timed(table, whole_cars ? selected("", {}) : "false", true);
+  }
+}
+
+void MergeMaps::build_settings(const std::vector<std::string>& tables) {
+  tables_ = tables;
+  const auto all_of = [](const std::string& table) { return "SELECT id FROM " + src(table); };
+  for (const std::string& table : tables_) {
+    column_of(table, "id");
+    load(table, {});
+    if (table == "cars") {
+      column_of("cars", "settings_id");
+      map_cars("true");
+    } else if (table == "geofences") {
+      // One that was moved a little is the same place: about a kilometre.
+      map_places(table, all_of(table),
+                 "l.name = s.name AND abs(l.latitude - s.latitude) < 0.01 AND abs(l.longitude - s.longitude) "
+                 "< 0.01");
+    } else if (table == "addresses") {
+      map_places(table, all_of(table), same_address);
+    } else if (table == "settings") {  // TeslaMate has one row of them
+      map_places(table, "SELECT min(id) FROM " + src(table), "true");
+    }
   }
 }
 
@@ -324,12 +359,12 @@ std::string MergeMaps::insert_statement(const std::string& table) const {
 std::uint64_t MergeMaps::execute() {
   std::string parts;
   std::string sum;
-  for (const std::string& table : merged_tables) {
+  for (const std::string& table : tables_) {
     const Counts wanted = counts(table);
     if (wanted.inserted == 0) continue;
     give_ids(table);
   }
-  for (const std::string& table : merged_tables) {
+  for (const std::string& table : tables_) {
     if (counts(table).inserted == 0) continue;
     parts += (parts.empty() ? "WITH i_" : ", i_") + table + " AS (" + insert_statement(table) + ")";
     sum += (sum.empty() ? " SELECT " : " + ") + ("(SELECT count(*) FROM i_" + table + ")");
@@ -338,8 +373,18 @@ std::uint64_t MergeMaps::execute() {
   return parts.empty() ? 0 : static_cast<std::uint64_t>(connection_.query(parts + sum).integer(0, 0));
 }
 
-std::string MergeMaps::inserted_rows(const std::string& table) const {
-  return " FROM ONLY " + live(table) + " t JOIN " + map(table) + " m ON m.new = t.id AND m.act = 'insert'";
+void MergeMaps::record_inserted(UndoWriter& writer) {
+  for (const std::string& table : tables_) {
+    if (counts(table).inserted == 0) continue;
+    const catalog::RelationLayout* columns = layout_.find({"public", table});
+    if (columns == nullptr) throw Error(ExitCode::internal, "unknown table " + table);
+    writer.begin({{"public", table}, Change::inserted, {}, columns->columns});
+    connection_.copy_out("COPY (SELECT " + column_list(connection_, columns->columns, "t.") + " FROM ONLY " +
+                             live(table) + " t JOIN " + map(table) +
+                             " m ON m.new = t.id AND m.act = 'insert') TO STDOUT",
+                         [&](std::string_view line) { writer.row(line); });
+    writer.end();
+  }
 }
 
 }  // namespace tmb::teslamate

@@ -12,6 +12,9 @@
 
 namespace tmb::teslamate {
 
+// Throws unsupported when the source's schema is newer than the live database's.
+void require_schema(postgres::Connection& connection, const RowSource& source);
+
 // In an order in which references point backwards, but for drives and positions, which point at each other.
 inline const std::vector<std::string> merged_tables{
     "car_settings",       "cars",    "addresses", "geofences", "drives", "positions",
@@ -25,6 +28,8 @@ class MergeMaps {
 
   // Fills src_TABLE of the small tables and decides about drives, charges, cars; then about what they need.
   void build(report::Reporter& reporter);
+  // Instead of build: every row of these tables, of what a user configured (settings_tables.hh).
+  void build_settings(const std::vector<std::string>& tables);
 
   struct Counts {
     std::uint64_t inserted = 0;
@@ -38,14 +43,14 @@ class MergeMaps {
 
   // Gives ids, inserts, puts positions that are there back into their drives. Returns the rows inserted.
   std::uint64_t execute();
-  // SQL of the table's inserted rows (alias t), for the undo file.
-  std::string inserted_rows(const std::string& table) const;
+  // The inserted rows as the tables have them now, into the undo file.
+  void record_inserted(UndoWriter& writer);
 
  private:
   void load(const std::string& table, const RowFilter& filter);
   void load_positions(report::Reporter& reporter);
   void create_map(const std::string& table, const std::string& select);
-  void map_cars();
+  void map_cars(const std::string& needed);
   void map_timed(const std::string& table, const std::string& condition, bool silent);
   void map_places(const std::string& table, const std::string& used, const std::string& same);
   void map_positions();
@@ -61,6 +66,7 @@ class MergeMaps {
   const catalog::Layout& layout_;
   const MergeOptions& options_;
   RowSource& source_;
+  std::vector<std::string> tables_ = merged_tables;
 };
 
 }  // namespace tmb::teslamate

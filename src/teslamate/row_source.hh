@@ -2,6 +2,7 @@
 // Where rows are taken from one by one: a snapshot or a database beside the live one. Rows are COPY text.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>

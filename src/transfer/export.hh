@@ -24,6 +24,7 @@ struct ExportOptions {
 struct ExportOutcome {
   std::uint64_t bytes = 0;        // of the file
   std::uint64_t plain_bytes = 0;  // of the snapshot's content
+  std::uint64_t rows = 0;
   double seconds = 0;
 };
 
@@ -40,5 +41,11 @@ ExportOutcome export_sql(const ExportOptions& options, const repository::BackupS
 ExportOutcome export_tmb(const ExportOptions& options, const repository::Repository& repository,
                          const repository::Manifest& snapshot, report::Reporter& reporter,
                          const std::stop_token& stop);
+
+// Of the snapshot only what a user configured (teslamate/settings_tables.hh), as a .tmb of no repository's
+// family and never encrypted: it is made to be carried elsewhere. Throws unsupported for an archive of
+// pg_dump, refused for a database without TeslaMate's tables.
+ExportOutcome export_settings(const ExportOptions& options, const repository::BackupSource& source,
+                              report::Reporter& reporter, const std::stop_token& stop);
 
 }  // namespace tmb::transfer

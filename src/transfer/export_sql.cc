@@ -133,7 +133,7 @@ ExportOutcome export_archive(const ExportOptions& options, const repository::Bac
   packed.flush();
   output.commit();
   reporter.end_phase(report::byte_size(output.size()));
-  return {output.size(), source.manifest().plain_bytes(),
+  return {output.size(), source.manifest().plain_bytes(), source.manifest().rows(),
           std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count()};
 }
 
@@ -167,7 +167,7 @@ ExportOutcome export_sql(const ExportOptions& options, const repository::BackupS
                 });
   output.commit();
   reporter.end_phase(report::byte_size(output.size()));
-  return {output.size(), pieces.total(),
+  return {output.size(), pieces.total(), source.manifest().rows(),
           std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count()};
 }
 

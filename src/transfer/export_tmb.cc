@@ -87,7 +87,7 @@ ExportOutcome export_tmb(const ExportOptions& options, const repository::Reposit
                 });
   output.commit();
   reporter.end_phase(report::byte_size(output.size()));
-  return {output.size(), snapshot.plain_bytes(),
+  return {output.size(), snapshot.plain_bytes(), snapshot.rows(),
           std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count()};
 }
 

@@ -51,6 +51,12 @@ FileKind kind_by_name(const std::string& name) {
       .with_hint("the formats are: tmb, sql, sql.gz, sql.zst");
 }
 
+void require_settings_kind(const FileKind& kind) {
+  if (kind.content == Content::tmb) return;
+  throw Error(ExitCode::usage, "--scope settings writes a .tmb and no " + describe(kind))
+      .with_hint("end the file's name in .tmb; to look into it: teslamate-restore --scope settings --dry-run FILE");
+}
+
 std::string describe(const FileKind& kind) {
   const std::string content = kind.content == Content::tmb ? ".tmb" : ".sql";
   if (kind.compression == Compression::gzip) return content + ".gz";

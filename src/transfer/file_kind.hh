@@ -25,4 +25,11 @@ FileKind kind_by_name(const std::string& name);
 // ".sql.gz"
 std::string describe(const FileKind& kind);
 
+// Of a file of the scope "settings": throws usage for any but a .tmb.
+void require_settings_kind(const FileKind& kind);
+
+// What whoever makes one should know.
+inline constexpr const char* settings_note =
+    "the file is not encrypted: it holds VINs, places and addresses, but no tracks, passwords or tokens";
+
 }  // namespace tmb::transfer

@@ -40,7 +40,11 @@ class Import {
 
   ImportOutcome run(unsigned jobs, report::Reporter& reporter, const std::stop_token& stop) {
     refuse_secrets_in_the_open();
-    if (as_they_are_) compare_with_namesake(source_.file().manifest().bytes);
+    if (!source_.manifest().scope.empty()) {
+      throw Error(ExitCode::refused, source_.file().name() + " holds the settings only: it is no snapshot of a database")
+          .with_hint("bring the settings into TeslaMate's database with: teslamate-restore --scope settings");
+    }
+    if (as_they_are_) compare_with_namesake();
     reporter.begin_phase("importing", outcome_.snapshot, source_.manifest().plain_bytes(),
                          report::Unit::bytes);
     std::uint64_t done = 0;
@@ -51,7 +55,8 @@ class Import {
           reporter.progress(done += items_[number].ref.plain_bytes);
         });
     const std::string manifest =
-        as_they_are_ ? source_.file().manifest().bytes : repository_.make_manifest_file(new_manifest());
+        as_they_are_ && !source_.manifest().scheduled ? source_.file().manifest().bytes
+                                                      : repository_.make_manifest_file(new_manifest());
     repository_.objects().sync_directories();
     if (!outcome_.there_already) {
       repository_.publish_file(outcome_.snapshot, manifest);
@@ -85,9 +90,12 @@ class Import {
   }
 
   // Whether a snapshot of that id is there already; another one's place is never taken.
-  void compare_with_namesake(const std::string& manifest) {
+  void compare_with_namesake() {
     if (!is_listed()) return;
-    if (repository_.read_manifest_file(outcome_.snapshot) != manifest) throw another_one();
+    Manifest there = repository_.read_manifest(outcome_.snapshot);
+    Manifest here = source_.manifest();
+    there.scheduled = here.scheduled = false;  // an import has made it a person's
+    if (repository::to_file(there) != repository::to_file(here)) throw another_one();
     outcome_.there_already = true;
   }
 
@@ -125,11 +133,12 @@ class Import {
   // The source's, with the objects' names in this repository.
   Manifest new_manifest() {
     Manifest manifest = source_.manifest();
+    manifest.scheduled = false;  // a person brought it: retention leaves it alone
+    if (as_they_are_) return manifest;
     repository::for_each_object(manifest,
                                 [&](ObjectType /*type*/, ObjectRef& ref) { ref.id = names_.at(ref.id); });
     manifest.repository_id = repository_.id();
     manifest.parent.clear();
-    manifest.scheduled = false;  // a person brought it
     manifest.sequence = sequence();
     if (is_listed()) {
       const Manifest there = repository_.read_manifest(outcome_.snapshot);

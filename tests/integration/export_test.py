@@ -246,6 +246,16 @@ class FromTheDatabase(Case):
             self.assertEqual(without_differing(dump), without_differing(unpacked(path)))
         self.assertEqual([], self.ws.snapshot_files())
 
+    def test_what_a_file_cannot_take_is_a_question(self):
+        for name, *flags in (("q.sql", "--tag", "x"), ("q.sql", "--full"), ("q.tmb", "--full"), ("q.tmb", "--scheduled"), ("-", "--tag", "x")):
+            with self.subTest(name=name, flags=flags):
+                path = "-" if name == "-" else self.path(name)
+                result = assert_exit(self.ws.backup("live", *flags, path), 2)
+                self.assertIn("hint:", result.err)
+                self.assertFalse(name != "-" and path.exists())
+        path = self.path("q.tmb")
+        assert_exit(self.ws.backup("live", "--tag", "x", path), 0)
+
     def test_an_error_of_pg_dump_leaves_no_file(self):
         path = self.path("refused.sql")
         with self.pg.session("live") as session:

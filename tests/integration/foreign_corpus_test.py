@@ -3,9 +3,11 @@
 database, a canary file or a canary object, and none is loaded even in part. tests/bench/bad_files.py shows what
 psql and pg_restore do with the same files."""
 
+import bz2
 import gzip
 import io
 import json
+import lzma
 import random
 import tarfile
 import unittest
@@ -58,6 +60,12 @@ def tar_of(*members, fmt=tarfile.PAX_FORMAT):
             else:
                 tar.addfile(member)
     return out.getvalue()
+
+
+def tar_header(name, size):
+    info = tarfile.TarInfo(name)
+    info.size = size
+    return info.tobuf(tarfile.USTAR_FORMAT)
 
 
 def tar_link(name, kind, target="/etc/passwd"):
@@ -147,7 +155,7 @@ def corpus(good_plain, good_custom, good_tar, canary):
                                    b"COPY public.schema_migrations (version, inserted_at) FROM stdin;\n99990101000000\t2026-01-01 00:00:00\n\\.\n"),
                              14, "--allow-newer"),
         "an extension that is not here": (plain(b"CREATE EXTENSION IF NOT EXISTS fnord WITH SCHEMA public;\n"), 14, "fnord"),
-        "an encoding that hides quotes": (plain(b"SET client_encoding = 'SJIS';\n"), 14, "SJIS"),
+        "an encoding that hides quotes": (plain(b"SET client_encoding = 'JOHAB';\n"), 14, "JOHAB"),
         # commands for psql
         "psql: shell": (plain(b"\\! touch " + c + b"\n"), 13, "\\!"),
         "psql: shell in the first line": (b"\\! touch " + c + b"\n" + plain(), 13, "\\!"),
@@ -197,11 +205,67 @@ def corpus(good_plain, good_custom, good_tar, canary):
         "rows out of a function": (plain(behind=b"INSERT INTO public.evil VALUES (pg_read_file('/etc/passwd'));\n"), 13, "INSERT"),
         "two statements behind COPY": (plain(table=b"CREATE TABLE public.t (a int);\nCOPY public.t (a) FROM stdin; DROP TABLE x;\n\\.\n"), 13, "stands behind COPY"),
         "an escape string in pieces": (plain(b"COMMENT ON TABLE public.t IS E'a'\n'\\' ; ALTER SYSTEM RESET ALL; --';\n"), 13, "escape string"),
+        "a setting spelled otherwise": (plain(b"SET standard_conforming_strings = 'ON';\nCOMMENT ON TABLE public.evil IS 'a\\'; ALTER SYSTEM RESET ALL; --';\n"), 13, "on or off"),
+        "a setting as a number": (plain(b"SET standard_conforming_strings = 1;\nCOMMENT ON TABLE public.evil IS 'a\\'; ALTER SYSTEM RESET ALL; --';\n"), 13, "on or off"),
+        "a setting's default": (plain(b"SET standard_conforming_strings TO DEFAULT;\n"), 13, "on or off"),
+        "an encoding spelled otherwise": (plain(b"SET client_encoding = 'S.JIS';\nCOMMENT ON TABLE public.evil IS E'\x95\\'; ALTER SYSTEM RESET ALL; --';\n"), 13, "no name of an encoding"),
+        "an encoding's default": (plain(b"SET client_encoding TO DEFAULT;\n"), 13, "names the encoding"),
+        "backslash_quote": (plain(b"SET backslash_quote = on;\n"), 13, "pg_dump does not set it"),
+        "a setting by set_config": (plain(b"SELECT pg_catalog.set_config('session_preload_libraries', 'x', false);\n"), 13, "set_config"),
+        "a search path by set_config": (plain(b"SELECT pg_catalog.set_config('search_path', 'evil', false);\n"), 13, "set_config"),
+        "set_config in a view": (plain(b"CREATE VIEW public.v AS SELECT set_config('role', 'postgres', false);\n"), 13, "set_config"),
+        "another role, set": (plain(b"SET ROLE postgres;\n"), 13, "role"),
+        "another role, as a setting": (plain(b"SET SESSION \"role\" = 'postgres';\n"), 13, "role"),
+        "a setting of the session alone": (plain(b"SET LOCAL session_replication_role = 'replica';\n"), 13, "role"),
+        "triggers off": (plain(b"SET session_replication_role = 'replica';\n"), 13, "pg_dump does not set it"),
+        "an index that reads a file": (plain(behind=b"CREATE INDEX i ON public.evil (pg_read_file(a));\n"), 13, "pg_read_file"),
+        "an index's condition that lists files": (plain(behind=b"CREATE INDEX i ON public.evil (a) WHERE pg_ls_dir(a) IS NULL;\n"), 13, "pg_ls_dir"),
+        "a generated column": (plain(b"CREATE TABLE public.g (a text, b text GENERATED ALWAYS AS (pg_read_file(a)) STORED);\n"), 13, "pg_read_file"),
+        "a quoted name": (plain(b"CREATE VIEW public.v AS SELECT \"pg_read_file\"('/etc/passwd');\n"), 13, "pg_read_file"),
+        "a name in capitals": (plain(b"CREATE VIEW public.v AS SELECT PG_CATALOG . PG_READ_FILE /* x */ ('/etc/passwd');\n"), 13, "pg_read_file"),
+        "a name in unicode letters": (plain("CREATE VIEW public.v AS SELECT ｐg_read_file('/etc/passwd');\n".encode()), 16, "42883"),
+        "a string in unicode escapes": (plain(b"COMMENT ON TABLE public.evil IS U&'a\\0027; ALTER SYSTEM RESET ALL; --';\n"), 13, ""),
+        "a domain that checks by a file": (plain(b"CREATE DOMAIN public.d AS text CHECK (pg_stat_file(VALUE) IS NOT NULL);\n"), 13, "pg_stat_file"),
+        "a policy that exports": (plain(behind=b"CREATE POLICY p ON public.evil USING (lo_export(1, '" + c + b"') > 0);\n"), 13, "lo_export"),
+        "a materialised view at once": (plain(b"CREATE MATERIALIZED VIEW public.m AS SELECT pg_ls_waldir();\n"), 13, ""),
+        "a materialised view later": (plain(b"CREATE MATERIALIZED VIEW public.m AS SELECT pg_ls_waldir() WITH NO DATA;\nREFRESH MATERIALIZED VIEW public.m;\n"), 13, "pg_ls_waldir"),
+        "a default set later": (plain(behind=b"ALTER TABLE ONLY public.evil ALTER COLUMN a SET DEFAULT lo_import('/etc/passwd');\n"), 13, "lo_import"),
+        "a column's new type": (plain(behind=b"ALTER TABLE public.evil ALTER COLUMN a TYPE text USING pg_read_file(a);\n"), 13, "rewrites"),
+        "rows made up by a table": (plain(b"CREATE TABLE public.c AS SELECT pg_read_file('/etc/passwd');\n"), 13, "AS"),
+        "rows for the system's catalog": (plain(b"COPY pg_catalog.pg_proc (oid) FROM stdin;\n1\n\\.\n"), 22, "does not make that table"),
+        "rows for jobs": (plain(b"CREATE EXTENSION IF NOT EXISTS timescaledb WITH SCHEMA public;\nCOPY _timescaledb_config.bgw_job (id) FROM stdin;\n1000\n\\.\n"), 22, "background jobs"),
+        "an owner that is the server": (plain(behind=b"REASSIGN OWNED BY postgres TO public;\n"), 13, "REASSIGN"),
+        "a function that defines": (plain(b"CREATE FUNCTION public.f() RETURNS int LANGUAGE sql SECURITY DEFINER AS $$ SELECT 1 $$;\n"), 22, "--trust-code"),
+        "a function's body that copies": (plain(function % (b"int", b"sql", b"$$ COPY public.evil FROM stdin; \n\\.\n SELECT 1 $$")), 22, "--trust-code"),
+        "a function in c, quoted": (plain(function % (b"int", b"'c'", b"'/tmp/x.so', 'f'")), 13, "LANGUAGE c"),
+        "a language of its own": (plain(b"CREATE LANGUAGE plpython3u;\n"), 13, "programming language"),
+        "an extension that reaches out": (plain(b"CREATE EXTENSION IF NOT EXISTS adminpack WITH SCHEMA pg_catalog;\n"), 22, "reach beyond"),
+        "an extension that calls": (plain(b"CREATE EXTENSION IF NOT EXISTS dblink WITH SCHEMA public;\n"), 13, "dblink"),
+        "a foreign server": (plain(b"CREATE EXTENSION IF NOT EXISTS file_fdw WITH SCHEMA public;\nCREATE SERVER s FOREIGN DATA WRAPPER file_fdw;\n"), 22, "--trust-code"),
+        "an operator's function": (plain(b"CREATE OPERATOR public.=== (FUNCTION = pg_catalog.pg_read_file, LEFTARG = text, RIGHTARG = text);\n"), 13, "pg_read_file"),
+        "an aggregate": (plain(b"CREATE AGGREGATE public.a (text) (SFUNC = public.f, STYPE = text);\n"), 22, "--trust-code"),
+        "a base type": (plain(b"CREATE TYPE public.t (INPUT = int4in, OUTPUT = int4out);\n"), 13, "functions in C"),
+        "a conversion": (plain(b"CREATE CONVERSION public.c FOR 'UTF8' TO 'LATIN1' FROM public.f;\n"), 13, "functions in C"),
+        "dollar quotes that do not close": (plain(b"COMMENT ON TABLE public.evil IS $a$ x $A$; ALTER SYSTEM RESET ALL; --$a;\n"), 13, ""),
+        "a dollar behind a name": (plain(b"CREATE VIEW public.v AS SELECT a$$; ALTER SYSTEM RESET ALL; --$$ FROM public.evil;\n"), 13, "configuration"),
+        "a comment in a comment": (plain(b"/* /* */ ; */ ALTER SYSTEM RESET ALL;\n"), 13, "configuration"),
+        "a comment that does not end": (plain(b"/* /* */ \n"), 13, "in the middle of a statement"),
+        "two statements on a line": (plain(b"SET row_security = off; ALTER SYSTEM RESET ALL;\n"), 13, "configuration"),
+        "psql: a variable": (plain(b"COMMENT ON TABLE public.evil IS :'HOST';\n"), 16, "42601"),
+        "psql: gexec behind a line break of a terminal": (plain(b"CREATE TABLE public.x (a int)\n\\gexec\n").replace(b"\n", b"\r\n"), 13, "backslash"),
+        "psql: connect and more": (plain(b"\\connect teslamate postgres evil.example 5432\n"), 13, "\\connect"),
+        "psql: connect with a program": (plain(b"\\connect `touch " + c + b"`\n"), 13, "\\connect"),
+        "psql: connect by a string": (plain(b"\\connect -reuse-previous=on \"dbname='x' host='evil'\"\n\\connect other\n"), 13, ""),
+        "psql: include behind a page feed": (plain(b"\x0c\\i /etc/passwd\n"), 13, "\\i"),
+        "psql: behind a byte order mark": (b"\xef\xbb\xbf\\! touch " + c + b"\n" + plain(), 13, "\\!"),
+        "a query to the server's own log": (plain(b"SELECT pg_catalog.pg_rotate_logfile();\n"), 13, "pg_rotate_logfile"),
         # code of the file's own: known, told, and loaded only when the user says so
         "a trigger of its own": (plain(function % (b"trigger", b"plpgsql", b"$$ BEGIN RETURN NEW; END $$")), 22, "--trust-code"),
         "a rule of its own": (plain(behind=b"CREATE RULE r AS ON INSERT TO public.evil DO INSTEAD DELETE FROM public.evil;\n"), 22, "--trust-code"),
         "an event trigger": (plain(b"CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION public.f();\n"), 22, "--trust-code"),
         "a cast": (plain(b"CREATE CAST (text AS integer) WITH FUNCTION public.f(text) AS IMPLICIT;\n"), 22, "--trust-code"),
+        "a statement of many words": (plain(b"CREATE VIEW public.v AS SELECT " + b"(" * 1_100_000 + b"1" + b")" * 1_100_000 + b";\n"), 14, "two million words"),
+        "a statement that does not end": (plain(b"COMMENT ON TABLE public.evil IS '" + b"a" * 70_000_000 + b"';\n"), 14, "longer than 64 MiB"),
         # containers
         "tar: a name that leads out": (tar_of(("../../etc/cron.d/x", plain())), 13, "leads out"),
         "tar: an absolute name": (tar_of(("/etc/cron.d/x", plain())), 13, "leads out"),
@@ -215,6 +279,15 @@ def corpus(good_plain, good_custom, good_tar, canary):
         "tar: cut off": (tar_of(("a.sql", good_plain))[:len(good_plain) // 2], 13, "damaged"),
         "tar: a data folder": (tar_of(("data/PG_VERSION", b"17\n"), ("data/base/1/1", b"x")), 22, "data folder"),
         "tar: TeslaSync": (gzip.compress(tar_of(("manifest.json", b"{}"), ("vehicles.json", b"[]"))), 22, "TeslaSync"),
+        "tar: ten links": (tar_of(*[tar_link(f"a{i}", tarfile.SYMTYPE, f"a{i + 1}") for i in range(10)]), 13, "no ordinary file"),
+        "tar: a name with backslashes": (tar_of(("..\\..\\x.sql", plain())), 13, "leads out"),
+        "tar: a name of dots within": (tar_of(("a/../../x.sql", plain())), 13, "leads out"),
+        "tar: 20000 empty files": (tar_of(*[(f"f{i}", b"") for i in range(20000)]), 13, "more than 10000"),
+        "tar: a file of a terabyte": (tar_header("a.sql", 2**33 - 1) + good_plain, 13, "damaged"),
+        "tar in a tar in a tar": (tar_of(("a.tar", tar_of(("b.tar", tar_of(("c.tar", tar_of(("d.tar", tar_of(("e.sql", good_plain))))))))), fmt=tarfile.USTAR_FORMAT), 13, "without a dump"),
+        "a bomb in xz": (lzma.compress(HEAD + b"CREATE TABLE public.t (a text);\nCOPY public.t (a) FROM stdin;\n" + b"a" * 400_000_000, preset=0), 13, "300 times"),
+        "a bomb in bzip2": (bz2.compress(HEAD + b"CREATE TABLE public.t (a text);\nCOPY public.t (a) FROM stdin;\n" + b"a" * 400_000_000, 1), 13, "300 times"),
+        "zip: a bomb": (zip_of(("a.sql", HEAD + b"CREATE TABLE public.t (a text);\nCOPY public.t (a) FROM stdin;\n" + b"a" * 400_000_000)), 13, "300 times"),
         "packed five times": (gzip.compress(gzip.compress(gzip.compress(gzip.compress(gzip.compress(good_plain))))), 13, "four times"),
         "a bomb": (gzip.compress(HEAD + b"CREATE TABLE public.t (a text);\nCOPY public.t (a) FROM stdin;\n" + b"a" * 400_000_000, 9), 13, "300 times"),
         "zip: cut off": (zip_of(("a.sql", good_plain))[:-40], 13, "zip"),
@@ -223,9 +296,17 @@ def corpus(good_plain, good_custom, good_tar, canary):
         "zip: a flipped bit": (flipped(zip_of(("a.sql", good_plain))[:2000] , 5) + zip_of(("a.sql", good_plain))[2000:], 13, ""),
         "zip in gzip": (gzip.compress(zip_of(("a.sql", good_plain))), 14, "zip inside"),
         "tracearr: three entries": (tracearr(extra=(("x", b"y"),)), 13, "Expected 2 entries (metadata.json, database.dump), found 3"),
+        "tracearr: an entry that leads out": (zip_of(("metadata.json", b"{}"), ("../database.dump", b"PGDMP")), 13, "Unsafe entry name: ../database.dump"),
+        "tracearr: a folder's entry": (zip_of(("metadata.json", b"{}"), ("x/database.dump", b"PGDMP")), 13, "Unexpected entry: x/database.dump"),
+        "tracearr: one entry": (zip_of(("metadata.json", b"{}")), 13, "Expected 2 entries (metadata.json, database.dump), found 1"),
+        "tracearr: a newer server": (tracearr({"database": {"pgVersion": "99.1"}}, good_custom), 14, "99"),
         "tracearr: another entry": (zip_of(("metadata.json", b"{}"), ("evil.dump", b"PGDMP")), 13, "Unexpected entry: evil.dump"),
         "tracearr: format 2": (tracearr({"format": 2}, good_custom), 14, "Unknown backup format version: 2"),
         "tracearr: no json": (tracearr("{", good_custom), 13, "Failed to parse metadata.json"),
+        "tracearr: no format": (tracearr({"format": None}, good_custom), 14, "Unknown backup format version"),
+        "tracearr: a string as format": (tracearr({"format": "1"}, good_custom), 14, "Unknown backup format version"),
+        "tracearr: no database": (tracearr({"database": None}, good_custom), 13, "Metadata is missing required fields"),
+        "tracearr: no date": (tracearr({"createdAt": None}, good_custom), 13, "Metadata is missing required fields"),
         "tracearr: fields missing": (tracearr({"app": None}, good_custom), 13, "Metadata is missing required fields"),
         "tracearr: a damaged dump": (tracearr(None, good_custom[:500]), 13, "pg_restore"),
     }
@@ -282,6 +363,20 @@ class Corpus(unittest.TestCase):
                 self.assertFalse((ws.state / "restore.journal").exists())
                 path.unlink()
         self.assertEqual(diff_digests(before, database_digest(pg, LIVE)), [])
+
+    def test_a_row_that_goes_on_and_on_takes_no_memory(self):
+        path = folder / "long.sql"
+        rows = b"COPY public.cars (id, name, vin) FROM stdin;\n1\t"
+        with path.open("wb") as f:
+            f.write(HEAD + b"CREATE TABLE public.cars (id int, name text, vin text);\n" + rows)
+            for _ in range(300):
+                f.write(b"a" * 1_000_000)
+            f.write(b"\tx\n2\tsecond\tVIN\n\\.\n\n" + TAIL)
+        verify = ws.start("teslamate-verify", str(path), "--json", wrap=["prlimit", f"--as={1 << 29}"])
+        result = assert_exit(verify.wait(), 0)
+        [told] = result.json()["files"]
+        self.assertEqual([t["rows"] for t in told["tables"]], [2])
+        self.assertIn("second", [c["name"] for c in told["cars"]])
 
     def test_random_flips_and_cuts_of_a_custom_dump_never_replace_or_crash(self):
         pg.load_sample("small", positions=1000)

@@ -2,6 +2,8 @@
 """teslamate-restore FILE: dumps that users have already, in every form and container, come back exactly."""
 
 import gzip
+import io
+import json
 import pathlib
 import subprocess
 import tarfile
@@ -38,6 +40,11 @@ def pack(path, *command):
     out = path.with_name(path.name + "." + command[0])
     out.write_bytes(subprocess.run([*command, "-c", str(path)], capture_output=True, check=True).stdout)
     return out
+
+
+def pg_bytes(text, encoding):
+    names = {"SJIS": "cp932", "SHIFT_JIS_2004": "shift_jis_2004", "BIG5": "big5", "GBK": "gbk", "GB18030": "gb18030", "UHC": "cp949"}
+    return text.encode(names[encoding])
 
 
 class ForeignTest(unittest.TestCase):
@@ -113,6 +120,24 @@ class ForeignTest(unittest.TestCase):
         path.rename(folder / "custom.sql.gz")
         self.comes_back(folder / "custom.sql.gz")
 
+    def test_encodings_in_which_a_character_may_hold_a_backslash(self):
+        # The second byte of each of the first letters is 5C; what follows it would make an escape of it.
+        letters = {"SJIS": "表n能tソ\\構'", "SHIFT_JIS_2004": "表n能tソ", "BIG5": "功n許t蓋\\", "GBK": "乗n俓t誠\\'", "GB18030": "乗n俓t\u00ff\U00020000\\",
+                   "UHC": "밻n갂\\'"}
+        self.addCleanup(pg.drop_db, "east")
+        for encoding, text in letters.items():
+            with self.subTest(encoding):
+                pg.drop_db("east")
+                pg.create_db("east", "TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'")
+                self.assertTrue(encoding in ("UHC",) or b"\\" in pg_bytes(text[0], encoding))
+                pg.sql("east", "CREATE TABLE public.t (id int PRIMARY KEY, name text DEFAULT E'" + text.replace("\\", "\\\\").replace("'", "\\'") + "')",
+                       "COMMENT ON TABLE public.t IS E'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'",
+                       "INSERT INTO public.t SELECT g FROM generate_series(1, 2000) g")
+                expected = database_digest(pg, "east")
+                for args in ([], ["-Fc"], ["--inserts"]):
+                    self.comes_back(dump("east.sql", "-E", encoding, *args, database="east"), expected=expected)
+        pg.drop_db("east")
+
     # -- archives of pg_dump
 
     def test_custom_dumps_in_every_compression(self):
@@ -127,6 +152,40 @@ class ForeignTest(unittest.TestCase):
             tar.add(path, "x/teslamate.dump")
         self.comes_back(folder / "packed.tgz")
         self.comes_back(pack(dump("tar.dump", "-Ft"), "gzip"))
+
+    def test_a_backup_of_tracearr(self):
+        dump_bytes = dump("database.dump", "-Fc").read_bytes()
+        migrations = int(pg.scalar(OLD, "SELECT count(*) FROM public.schema_migrations"))
+        metadata = {"format": 1, "createdAt": "2026-03-01T10:00:00.000Z", "app": {"version": "1.4.2", "commit": "", "tag": ""},
+                    "database": {"pgVersion": "15.14 (Debian 15.14-0+deb12u1)", "migrationCount": migrations, "latestMigration": "unknown",
+                                 "tableCount": 12, "databaseSize": 1, "timescaleVersion": "unknown", "timescaleToolkitVersion": None},
+                    "counts": {"sessions": 1, "users": 1, "servers": 1, "rules": 0, "libraryItems": 0}}
+
+        class Stream(io.RawIOBase):  # cannot seek: the zip gets data descriptors, as archiver writes them
+            def __init__(self, path):
+                self.file = path.open("wb")
+
+            def writable(self):
+                return True
+
+            def write(self, data):
+                return self.file.write(data)
+
+        path = folder / "tracearr-backup-20260301-100000.zip"
+        for other in ({}, {"counts": {"automations": 1}}):
+            out = Stream(path)
+            with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as z:
+                with z.open("metadata.json", "w") as m:
+                    m.write(json.dumps(metadata | other, indent=2).encode())
+                with z.open("database.dump", "w") as m:
+                    m.write(dump_bytes)
+            out.file.close()
+            self.assertIn("a Tracearr backup", self.comes_back(path).err)
+        told = assert_exit(self.ws.run("teslamate-verify", str(path)), 0)
+        self.assertIn("a Tracearr backup, complete", told.out)
+        path.write_bytes(path.read_bytes()[:-200])
+        result = assert_exit(self.ws.restore(LIVE, str(path)), 13)
+        self.assertIn("File is not a valid zip archive", result.err)
 
     def test_a_directory_dump(self):
         for jobs in ("1", "2"):

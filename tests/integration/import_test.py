@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import subprocess
@@ -70,6 +71,23 @@ class Import(Case):
         document = assert_exit(copy.snapshots("import", self.file, "--json", "--accept-repository"), 0).json()
         self.assertFalse(document["there_already"])
         self.assertEqual(before, tree_digest(copy.repository))
+
+    def test_what_a_timer_took_and_a_person_brings_back_is_the_person_s(self):
+        ws = self.other()
+        assert_exit(ws.backup("live", "--scheduled"), 0)
+        taken = ws.snapshot_files()[-1]
+        file = ws.folder / "scheduled.tmb"
+        assert_exit(ws.snapshots("export", taken.stem, file), 0)
+        # It is there: it stays what it was.
+        before = tree_digest(ws.repository)
+        self.assertTrue(assert_exit(ws.snapshots("import", file, "--json"), 0).json()["there_already"])
+        self.assertEqual(before, tree_digest(ws.repository))
+        taken.unlink()
+        assert_exit(ws.snapshots("import", file, "--accept-repository"), 0)
+        self.assertFalse(json.loads(taken.read_text())["scheduled"])
+        again = assert_exit(ws.snapshots("import", file, "--json"), 0).json()
+        self.assertTrue(again["there_already"])
+        assert_exit(ws.verify("--read-data"), 0)
 
     def test_the_same_file_twice_into_another_repository(self):
         ws = self.other()

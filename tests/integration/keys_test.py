@@ -331,6 +331,37 @@ class Carried(Base):
         self.assertEqual(self.under(self.environment).read_text(), text)
         self.assertEqual(self.under(self.environment).stat().st_mode & 0o7777, 0o600)
 
+    def test_environment_files_that_are_none(self):
+        self.init()
+        good = self.environment.read_bytes()
+        folder = self.ws.folder / "folder.env"
+        folder.mkdir(mode=0o700)
+        fifo = self.ws.folder / "fifo.env"
+        os.mkfifo(fifo, 0o600)
+        loop = self.ws.folder / "loop.env"
+        loop.symlink_to(loop)
+        contents = {"nul": b"ENCRYPTION_KEY=a\0b\n", "not UTF-8": b"ENCRYPTION_KEY=\xff\xfe\n", "huge": b"A=" + b"x" * (17 << 20)}
+        settings = self.ws.config.read_text()
+        for place in (folder, fifo, loop, self.ws.folder / "missing.env", *contents):
+            path = place
+            if place in contents:
+                path = private(self.ws.folder / "bytes.env", "")
+                path.write_bytes(contents[place])
+            self.ws.config.write_text(settings.replace(str(self.environment), str(path)))
+            with self.subTest(place=str(place)):
+                began = time.monotonic()
+                result = self.backup(timeout=30)
+                self.assertIn(result.code, (2, 13, 17, 22), result)
+                self.assertIn("error[", result.err)
+                self.assertNotIn("\0", result.err)
+                self.assertLess(time.monotonic() - began, 20)
+                self.assertEqual(self.ws.snapshot_files(), [])
+        self.ws.config.write_text(settings)
+        self.environment.write_bytes(good + b"LONG=" + b"y" * (1 << 20) + b"\n")
+        self.assertEqual(self.backup().code, 3)
+        assert_exit(self.files_to(), 0)
+        self.assertEqual(self.under(self.environment).read_bytes(), self.environment.read_bytes())
+
     def test_a_plain_repository_carries_no_files_and_says_so(self):
         result = self.ws.backup("live")
         self.assertEqual(result.code, 3, result)
@@ -692,6 +723,52 @@ class Hostile(Base):
             if source.is_file():
                 shutil.copy(source, self.ws.repository / source.relative_to(plain))
         self.assert_refused("mixed")
+
+    def test_a_newer_repository_is_14_and_not_touched(self):
+        for change in (('"version":1', '"version":2'), ('["encrypted"]', '["encrypted","split"]')):
+            format_file = self.ws.repository / "format.json"
+            good = format_file.read_text()
+            body = good.rpartition('  "sha256"')[0].replace(*change)
+            format_file.write_text(body + '  "sha256": "' + hashlib.sha256(body.encode()).hexdigest() + '"\n}\n')
+            before = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in self.ws.repository.rglob("*") if p.is_file()}
+            for result in (*self.everything(), self.keys("rotate"), self.keys("list"),
+                           self.keys("add", "--new-key-file", self.ws.folder / "k3"),
+                           self.ws.snapshots("prune", "--yes", "--key-file", self.key)):
+                self.assertEqual(result.code, 14, result)
+            after = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in self.ws.repository.rglob("*") if p.is_file()}
+            self.assertEqual(before, after)
+            format_file.write_text(good)
+        assert_exit(self.ws.verify("--read-data", "--key-file", self.key), 0)
+
+    def test_what_a_broken_library_writes_is_read_back_and_refused(self):
+        """One bit of what zstd packs, or of what OpenSSL seals, is another one: found before a snapshot names it."""
+        shims = {"zstd": ("typedef struct { void *dst; size_t size, pos; } out_t;\n"
+                          "size_t ZSTD_compressStream2(void *c, out_t *out, void *in, int end) {\n"
+                          "  static size_t (*real)(void *, out_t *, void *, int);\n"
+                          "  if (!real) real = dlsym(RTLD_NEXT, \"ZSTD_compressStream2\");\n"
+                          "  size_t before = out->pos, result = real(c, out, in, end);\n"
+                          "  if (out->pos > before + 8) ((unsigned char *)out->dst)[out->pos - 4] ^= 4;\n"
+                          "  return result; }\n"),
+                 "sealing": ("int EVP_EncryptUpdate(void *c, unsigned char *out, int *n, const unsigned char *in, int size) {\n"
+                             "  static int (*real)(void *, unsigned char *, int *, const unsigned char *, int);\n"
+                             "  if (!real) real = dlsym(RTLD_NEXT, \"EVP_EncryptUpdate\");\n"
+                             "  int result = real(c, out, n, in, size);\n"
+                             "  if (out && size > 40) out[size / 2] ^= 1;\n"
+                             "  return result; }\n")}
+        before = (self.ws.object_files(), self.ws.snapshot_files())
+        self.pg.sql("live", "CREATE TABLE fresh AS SELECT i, md5(i::text) AS m FROM generate_series(1, 500) AS i")
+        self.addCleanup(self.pg.sql, "live", "DROP TABLE fresh")
+        for name, source in shims.items():
+            with self.subTest(name):
+                shim = self.ws.folder / f"{name}.so"
+                text = "#define _GNU_SOURCE\n#include <dlfcn.h>\n#include <stddef.h>\n" + source
+                subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", shim], input=text.encode(), check=True)
+                result = self.backup(env={"LD_PRELOAD": str(shim)})
+                self.assertEqual(result.code, 13, result)
+                self.assertIn("does not decode to what was encoded", result.err)
+                self.assertEqual((self.ws.object_files(), self.ws.snapshot_files()), before)
+        assert_exit(self.backup(), 0)
+        assert_exit(self.ws.verify("--read-data", "--key-file", self.key), 0)
 
     def test_a_snapshot_of_another_repository_is_refused(self):
         other = self.ws.folder / "other"

@@ -27,7 +27,10 @@ class Case(unittest.TestCase):
 
     def assert_comes_back(self, what="latest"):
         self.pg.drop_db("copy")
-        assert_exit(self.ws.restore("live", what, "--as-database", "copy"), 0)
+        result = assert_exit(self.ws.restore("live", what, "--as-database", "copy"), 0)
+        tables = self.pg.scalar("copy", "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE relkind IN ('r') "
+                                "AND nspname !~ '^pg_|information_schema'")
+        self.assertRegex(result.err, rf"checking .*\b{tables} tables, [1-9]\d* sequences")
         self.assertEqual([], diff_digests(database_digest(self.pg, "live"), database_digest(self.pg, "copy"), ignore=("database",)))
 
     def test_large_objects(self):

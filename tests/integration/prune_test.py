@@ -249,7 +249,7 @@ class Prune(unittest.TestCase):
         forge(self.ws.repository, self.old, days_before(self.now, 30))
         self.only(keep_last=1, grace="0s")
         before = tree_digest(self.ws.repository)
-        for number in (3, 7, 40, 200, 263):
+        for number in (3, 7, 40, 200, 263, 540, 700, 900, 1000):  # also while objects are listed, not only swept
             for inject in (f"getdents64:error=EIO:when={number}",):
                 result = self.ws.run_traced("teslamate-snapshots", "prune", "--yes", inject=inject)
                 with self.subTest(inject=inject):

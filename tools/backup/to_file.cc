@@ -54,15 +54,16 @@ void write_sql(const FileTarget& target, const transfer::ExportOptions& options,
 void write_tmb(const FileTarget& target, const transfer::ExportOptions& options,
                const postgres::ConnectionSettings& database, backup::Options how, cli::Context& context) {
   const base::SystemClock clock;
-  const archive::TmbFamily family = tools::family(context);
+  const archive::TmbFamily family = how.settings_only ? archive::new_family() : tools::family(context);
   transfer::Output output(target.destination, true);
   transfer::PackedOutput packed(output, options.kind.compression);
   const archive::TmbSink sink(
       family, [&](std::string_view bytes) { packed.write(bytes); }, clock.now());
-  add_extras(how, context, sink.encrypted());
+  if (!how.settings_only) add_extras(how, context, sink.encrypted());
   const backup::Outcome outcome = backup::run(how, {database, sink, clock}, context.reporter, context.stop);
   packed.flush();
   output.commit();
+  if (how.settings_only) context.reporter.note(transfer::settings_note);
   context.document["snapshot"] = outcome.manifest.id;
   context.document["rows"] = outcome.manifest.rows();
   context.document["encrypted"] = sink.encrypted();
@@ -80,6 +81,16 @@ void write_tmb(const FileTarget& target, const transfer::ExportOptions& options,
 void back_up_to_file(const FileTarget& target, const backup::Options& options, cli::Context& context) {
   if (target.destination.is_stdout() && context.json) {
     throw base::Error(base::ExitCode::usage, "--json and the file cannot both go to the standard output");
+  }
+  if (options.full || options.scheduled) {
+    throw base::Error(base::ExitCode::usage, "--full and --scheduled are for a snapshot in the repository: "
+                                             "a file always holds everything, and no retention removes it")
+        .with_hint("leave them out, or leave FILE out");
+  }
+  if (options.settings_only) transfer::require_settings_kind(kind_of(target));
+  if (!options.tag.empty() && kind_of(target).content == transfer::Content::sql) {
+    throw base::Error(base::ExitCode::usage, "plain SQL has no place for a --tag")
+        .with_hint("leave it out, or write a .tmb");
   }
   const transfer::ExportOptions how{target.destination, kind_of(target), options.jobs, options.pg_bin_dir};
   const postgres::ConnectionSettings database = connection_settings(context.settings, context.environment);

@@ -5,6 +5,7 @@
 #include "base/error.hh"
 #include "file_argument.hh"
 #include "open_repository.hh"
+#include "open_tmb.hh"
 #include "restore/file_input.hh"
 
 namespace tmb::tools {
@@ -32,7 +33,7 @@ DrillInput open_drill_input(const std::string& name, bool trust_code, const cli:
       out.input = std::make_unique<restore::FileInput>(std::move(file), options);
       return out;
     }
-    out.source = archive::open_tmb(name, ask_for_key(context));
+    out.source = open_tmb(context, name);
   }
   out.input = std::make_unique<restore::SnapshotInput>(*out.source);
   return out;
@@ -45,7 +46,7 @@ repository::Manifest look_into(const std::string& name, const DrillInput& opened
   options.only_look = true;
   options.pg_bin_dir = context.settings.database.pg_bin_dir;
   restore::FileInput input(archive::InputFile::open(name), options);
-  input.read_everything(context.settings.jobs, context.reporter, context.stop);
+  input.read_everything(restore::Proof::content, context.settings.jobs, context.reporter, context.stop);
   repository::Manifest out = input.manifest();
   out.database.owner = input.main_owner();
   return out;

@@ -14,6 +14,7 @@
 #include "restore/snapshot_rows.hh"
 #include "teslamate/database_rows.hh"
 #include "teslamate/merge.hh"
+#include "teslamate/settings_merge.hh"
 #include "undo_adapters.hh"
 
 namespace tmb::tools {
@@ -57,15 +58,25 @@ class SideDatabase {
   std::string name_;
 };
 
-void merge(const teslamate::MergeOptions& options, teslamate::RowSource& source, cli::Context& context) {
-  const base::SystemClock clock;
-  const auto seal = options.dry_run ? std::nullopt : maintenance::undo_seal(context);
-  const auto adapters = maintenance::adapters(context, clock, seal ? &*seal : nullptr);
-  maintenance::print(context,
-                     teslamate::merge_rows(options, source, adapters, context.reporter, context.stop));
+using UseRows = std::function<void(teslamate::RowSource&)>;
+using Merge = std::function<teslamate::Outcome(teslamate::RowSource&, const teslamate::MaintenanceAdapters&)>;
+
+// What is to be done with the rows of a source, with undo files sealed where the repository is.
+UseRows merge(bool dry_run, cli::Context& context, Merge how) {
+  return [dry_run, &context, how = std::move(how)](teslamate::RowSource& source) {
+    const base::SystemClock clock;
+    const auto seal = dry_run ? std::nullopt : maintenance::undo_seal(context);
+    maintenance::print(context, how(source, maintenance::adapters(context, clock, seal ? &*seal : nullptr)));
+  };
 }
 
-void refuse_archive(const repository::BackupSource& source) {
+enum class Wanted { records, settings };
+
+void refuse_unfit(const repository::BackupSource& source, Wanted wanted) {
+  if (wanted == Wanted::records && !source.manifest().scope.empty()) {
+    throw Error(ExitCode::refused, source.describe() + " holds the settings only: no drives, no charges")
+        .with_hint("bring the settings back with --scope settings");
+  }
   if (!source.manifest().by_pg_dump()) return;
   throw Error(ExitCode::unsupported,
               source.describe() + " is an archive of pg_dump: single rows cannot be taken out of it")
@@ -73,8 +84,8 @@ void refuse_archive(const repository::BackupSource& source) {
 }
 
 // Loaded whole and checked beside the live database, as for a restore; then its rows are taken from there.
-void merge_from_dump(const teslamate::MergeOptions& options, const std::string& path,
-                     const restore::Options& restore, cli::Context& context) {
+void with_rows_of_dump(const std::string& path, const restore::Options& restore, cli::Context& context,
+                       const UseRows& use) {
   const postgres::ConnectionSettings database = connection_settings(context.settings, context.environment);
   const base::SystemClock clock;
   const SideDatabase side(database, "teslamate_rows_" + crypto::random_hex(4));
@@ -89,7 +100,27 @@ void merge_from_dump(const teslamate::MergeOptions& options, const std::string& 
                                    nullptr,  [](const std::string&) {},  {}};
   restore_file(path, load, file, context, adapters);
   teslamate::DatabaseRows rows(side.settings(), path, context.stop);
-  merge(options, rows, context);
+  use(rows);
+}
+
+void with_rows_of(const std::string& what, Wanted wanted, const restore::Options& restore,
+                  cli::Context& context, const UseRows& use) {
+  if (!is_file_argument(what)) {
+    const repository::Repository repository = open_repository(context);
+    const repository::RepositorySource source(repository.share(), repository.resolve(what));
+    refuse_unfit(source, wanted);
+    restore::SnapshotRows rows(source, restore.jobs, context.stop);
+    use(rows);
+    return;
+  }
+  if (archive::InputFile::open(what).content() != archive::Content::tmb) {
+    with_rows_of_dump(what, restore, context, use);
+    return;
+  }
+  const auto source = open_tmb(context, what);
+  refuse_unfit(*source, wanted);
+  restore::SnapshotRows rows(*source, restore.jobs, context.stop);
+  use(rows);
 }
 
 }  // namespace
@@ -114,22 +145,19 @@ void add_row_options(CLI::App& app, RowOptions& options) {
 void restore_rows(const RowOptions& options, const std::string& what, const restore::Options& restore,
                   cli::Context& context) {
   const teslamate::MergeOptions merge_what = merge_options(options, restore);
-  if (!is_file_argument(what)) {
-    const repository::Repository repository = open_repository(context);
-    const repository::RepositorySource source(repository.share(), repository.resolve(what));
-    refuse_archive(source);
-    restore::SnapshotRows rows(source, restore.jobs, context.stop);
-    merge(merge_what, rows, context);
-    return;
-  }
-  if (archive::InputFile::open(what).content() != archive::Content::tmb) {
-    merge_from_dump(merge_what, what, restore, context);
-    return;
-  }
-  const auto source = open_tmb(context, what);
-  refuse_archive(*source);
-  restore::SnapshotRows rows(*source, restore.jobs, context.stop);
-  merge(merge_what, rows, context);
+  with_rows_of(what, Wanted::records, restore, context,
+               merge(restore.dry_run, context, [&](auto& source, const auto& adapters) {
+                 return teslamate::merge_rows(merge_what, source, adapters, context.reporter, context.stop);
+               }));
+}
+
+void restore_settings(const std::string& what, const restore::Options& restore, cli::Context& context) {
+  teslamate::SettingsOptions options;
+  options.dry_run = restore.dry_run;
+  with_rows_of(what, Wanted::settings, restore, context,
+               merge(restore.dry_run, context, [&](auto& source, const auto& adapters) {
+                 return teslamate::merge_settings(options, source, adapters, context.reporter, context.stop);
+               }));
 }
 
 }  // namespace tmb::tools

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What teslamate-restore does with --drive, --charge, --car, --since and --until: single rows into the live
-// database, with TeslaMate running.
+// What teslamate-restore does with --drive, --charge, --car, --since, --until and --scope: single rows into
+// the live database, with TeslaMate running.
 #pragma once
 
 #include <string>
@@ -29,5 +29,8 @@ void add_row_options(CLI::App& app, RowOptions& options);
 // `what` is a snapshot or a file, as for a whole restore; `restore` has --dry-run, jobs and tools.
 void restore_rows(const RowOptions& options, const std::string& what, const restore::Options& restore,
                   cli::Context& context);
+
+// --scope settings: what a user configured, of a snapshot or a file, into the live database.
+void restore_settings(const std::string& what, const restore::Options& restore, cli::Context& context);
 
 }  // namespace tmb::tools

@@ -53,7 +53,13 @@ class Diff final : public Command {
   static std::unique_ptr<repository::BackupSource> open(const std::string& name,
                                                         std::optional<repository::Repository>& repository,
                                                         cli::Context& context) {
-    if (is_file(name)) return open_tmb(context, name);
+    if (is_file(name)) {
+      auto source = open_tmb(context, name);
+      if (!source->manifest().scope.empty())
+        throw Error(ExitCode::refused, source->describe() + " holds the settings only: it cannot be compared")
+            .with_hint("teslamate-restore --scope settings --dry-run " + base::printable(name));
+      return source;
+    }
     if (!repository) repository.emplace(open_repository(context));
     return std::make_unique<repository::RepositorySource>(repository->share(), repository->resolve(name));
   }

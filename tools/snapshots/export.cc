@@ -4,6 +4,7 @@
 #include "base/error.hh"
 #include "open_repository.hh"
 #include "repository/source.hh"
+#include "scope_option.hh"
 #include "transfer/export.hh"
 
 namespace tmb::tools::snapshots {
@@ -26,6 +27,7 @@ class Export final : public Command {
     command->add_flag("--force", destination_.force, "replace FILE if it is there");
     command->add_option("--format", format_, "the kind of file whatever its name: tmb, sql, sql.gz, sql.zst")
         ->type_name("KIND");
+    add_scope_option(*command, scope_, "settings: only what was configured, never encrypted; FILE is a .tmb");
     return command;
   }
 
@@ -37,17 +39,25 @@ class Export final : public Command {
     options.pg_bin_dir = context.settings.database.pg_bin_dir;
     if (destination_.is_stdout() && context.json)
       throw Error(ExitCode::usage, "--json and the file cannot both go to the standard output");
+    if (!scope_.empty()) transfer::require_settings_kind(options.kind);
     const auto repository = open_repository(context);
     const repository::RepositorySource source(repository.share(), repository.resolve(snapshot_));
-    const transfer::ExportOutcome outcome =
-        options.kind.content == transfer::Content::tmb
-            ? transfer::export_tmb(options, repository, source.manifest(), context.reporter, context.stop)
-            : transfer::export_sql(options, source, context.reporter, context.stop);
+    const transfer::ExportOutcome outcome = write(options, repository, source, context);
+    if (!scope_.empty()) context.reporter.note(transfer::settings_note);
     show(source.manifest(), options, outcome, context);
     return ExitCode::ok;
   }
 
  private:
+  transfer::ExportOutcome write(const transfer::ExportOptions& options,
+                                const repository::Repository& repository,
+                                const repository::RepositorySource& source, cli::Context& context) const {
+    if (!scope_.empty()) return transfer::export_settings(options, source, context.reporter, context.stop);
+    if (options.kind.content == transfer::Content::tmb)
+      return transfer::export_tmb(options, repository, source.manifest(), context.reporter, context.stop);
+    return transfer::export_sql(options, source, context.reporter, context.stop);
+  }
+
   transfer::FileKind kind() const {
     if (!format_.empty()) return transfer::kind_by_name(format_);
     return destination_.is_stdout() ? transfer::FileKind{} : transfer::kind_of_file(destination_.file);
@@ -58,11 +68,11 @@ class Export final : public Command {
     context.document["snapshot"] = manifest.id;
     context.document["file"] = destination_.file;
     context.document["kind"] = transfer::describe(options.kind);
-    context.document["rows"] = manifest.rows();
+    context.document["rows"] = outcome.rows;
     context.document["bytes"] = outcome.bytes;
     context.document["seconds"] = outcome.seconds;
     const std::string line =
-        "snapshot " + manifest.id + ": " + report::counted(manifest.rows(), "row", "rows") + " written to " +
+        "snapshot " + manifest.id + ": " + report::counted(outcome.rows, "row", "rows") + " written to " +
         (destination_.is_stdout() ? "stdout" : base::printable(destination_.file)) + ", " +
         report::byte_size(outcome.bytes) + ", " + report::duration(outcome.seconds);
     // What is on stdout is the file and nothing else.
@@ -76,6 +86,7 @@ class Export final : public Command {
   std::string snapshot_;
   transfer::Destination destination_;
   std::string format_;
+  std::string scope_;
 };
 
 }  // namespace

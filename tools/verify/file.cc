@@ -16,12 +16,8 @@ void verify_tmb(const std::string& path, cli::Context& context) {
   const auto source = open_tmb(context, path);
   restore::SnapshotInput input(*source);
   input.read_everything(restore::Proof::content, context.settings.jobs, context.reporter, context.stop);
-  const repository::Manifest& m = input.manifest();
-  context.reporter.result(base::printable(path) + ": snapshot " + m.id + ", complete, " +
-                          report::counted(m.rows(), "row", "rows") + " in " +
-                          report::counted(m.tables.size(), "table", "tables"));
-  context.document["files"].push_back(
-      {{"file", path}, {"kind", "tmb"}, {"complete", true}, {"snapshot", m.id}, {"rows", m.rows()}});
+  for (const std::string& line : restore::describe_snapshot_file(path, input)) context.reporter.result(line);
+  context.document["files"].push_back(restore::snapshot_file_to_json(path, input));
 }
 
 }  // namespace

@@ -32,6 +32,7 @@ ELSEWHERE = {
     "sudo -u postgres pgbackrest --stanza=default --delta --type=time --target='2026-11-20 17:55:00+00'"
     " --target-action=promote restore": "integration/pitr_test.py",
     "systemctl stop teslamate postgresql": "belongs to the command before it",
+    "teslamate-keys rotate": "only mentioned; integration/keys_test.py",
     "rsync -a": "only the beginning of a command",
     "docker compose exec database pg_dump": "only the beginning of a command; such a file: integration/foreign_test.py",
 }

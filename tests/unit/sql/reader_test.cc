@@ -55,21 +55,21 @@ struct Read {
   End end = End::between;
 };
 
-Read read(const std::string& text, std::size_t piece, bool standard_strings = true, std::size_t block = 16) {
+Read read(const std::string& text, std::size_t piece, sql::Spelling spelling = {}, std::size_t block = 16) {
   Pieces source(text, piece);
   sql::Reader reader(source, {block, std::size_t{1} << 20U});
-  reader.set_standard_strings(standard_strings);
+  reader.set_spelling(spelling);
   Recorder recorder;
   const End end = reader.run(recorder);
   return {recorder.items, end};
 }
 
 // The same whatever the pieces.
-std::string items(const std::string& text, bool standard_strings = true) {
-  const Read whole = read(text, text.size() + 1, standard_strings, 4096);
+std::string items(const std::string& text, sql::Spelling spelling = {}) {
+  const Read whole = read(text, text.size() + 1, spelling, 4096);
   REQUIRE(whole.end == End::between);
   for (std::size_t piece = 1; piece < std::min<std::size_t>(text.size() + 2, 40); ++piece) {
-    const Read again = read(text, piece, standard_strings);
+    const Read again = read(text, piece, spelling);
     REQUIRE(again.items == whole.items);
     REQUIRE(again.end == whole.end);
   }
@@ -177,6 +177,25 @@ TEST_CASE("a statement over the limit is refused and a long one under it is not"
   Pieces too_long("SELECT '" + std::string(2'000'000, 'x') + "';", 1000);
   sql::Reader other(too_long, {4096, std::size_t{1} << 20U});
   CHECK_THROWS_AS(other.run(recorder), base::Error);
+}
+
+TEST_CASE("a character's second byte is no backslash", "[sql]") {
+  const sql::Spelling sjis(true, sql::Wide::shift_jis);
+  // U+8868 is 95 5C in Shift JIS; a lone B1 is a half-width letter there.
+  CHECK(items("SELECT E'\x95\\', 'n';", sjis) == one("SELECT E'\x95\\', 'n';"));
+  CHECK(items("SELECT E'\xB1\\'', 'n';", sjis) == one("SELECT E'\xB1\\'', 'n';"));
+  CHECK(items("SELECT \x95\\ FROM t;", sjis) == one("SELECT \x95\\ FROM t;"));
+  CHECK(items("SELECT E'\\\x95\\';", sjis) == one("SELECT E'\\\x95\\';"));
+  CHECK_THROWS_AS(items("SELECT \x95\\ FROM t;"), base::Error);
+  CHECK_THROWS_AS(items("SELECT $\x95\\$ x $\x95\\$;", sjis), base::Error);
+  // Four bytes, of which two look like digits.
+  const sql::Spelling gb18030(false, sql::Wide::gb18030);
+  CHECK(items("SELECT '\x81\x30\x81\x30\x81\\';", gb18030) == one("SELECT '\x81\x30\x81\x30\x81\\';"));
+
+  const auto tokens = sql::tokenize("SELECT E'\x95\\n\\'', \x95\\b;", sjis);
+  REQUIRE(tokens.size() == 5);
+  CHECK(sql::content_of(tokens[1], sjis) == "\x95\\n'");
+  CHECK(tokens[3].text == "\x95\\b");
 }
 
 TEST_CASE("tokens carry their depth and their names", "[sql]") {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "backup/backup.hh"
 #include "backup/to_file.hh"
+#include "backup/to_json.hh"
 #include "base/error.hh"
 #include "carried.hh"
 #include "cli/run_main.hh"
@@ -42,36 +43,6 @@ void add_options(CLI::App& app, Options& options) {
   app.add_flag("--dry-run", options.backup.dry_run, "Say what would be read; write nothing")->excludes(file);
 }
 
-report::Json to_json(const backup::Outcome& outcome) {
-  const repository::Manifest& m = outcome.manifest;
-  report::Json tables = report::Json::array();
-  for (const backup::TableOutcome& t : outcome.tables) {
-    tables.push_back({{"schema", t.schema},
-                      {"name", t.name},
-                      {"rows", t.rows},
-                      {"chunks", t.chunks},
-                      {"unchanged", t.unchanged}});
-  }
-  return {{"snapshot", outcome.dry_run ? report::Json() : report::Json(m.id)},
-          {"dry_run", outcome.dry_run},
-          {"time", base::iso_utc(m.time)},
-          {"parent", m.parent},
-          {"tag", m.tag},
-          {"database", m.database.name},
-          {"server_version", m.server_version},
-          {"migration_version", m.migration_version},
-          {"rows", m.rows()},
-          {"plain_bytes", m.plain_bytes()},
-          {"read_bytes", outcome.read_bytes},
-          {"stored_bytes", outcome.stored_bytes},
-          {"new_bytes", outcome.new_bytes},
-          {"schema_unchanged", outcome.schema_unchanged},
-          {"healed_objects", outcome.healed},
-          {"lock_seconds", outcome.lock_seconds},
-          {"seconds", m.seconds},
-          {"tables", tables}};
-}
-
 base::ExitCode run(Options& options, cli::Context& context) {
   if (base::printable(options.backup.tag) != options.backup.tag) {
     throw base::Error(base::ExitCode::usage,
@@ -109,7 +80,7 @@ base::ExitCode run(Options& options, cli::Context& context) {
       context.reporter.warning("the snapshot was not noted in the state folder: " + error.message());
     }
   }
-  context.document.update(to_json(outcome));
+  context.document.update(tools::to_json(outcome));
   for (const std::string& line : backup::describe(outcome)) context.reporter.result(line);
   if (!dry_run) hooks.after_backup();
   return base::ExitCode::ok;

@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: MIT
 // teslamate-verify: is what a repository or a file holds complete and unchanged?
-#include <filesystem>
-
 #include "base/error.hh"
 #include "cli/run_main.hh"
-#include "open_repository.hh"
 #include "record_run.hh"
 #include "service/notify.hh"
 #include "status/rotation.hh"
-#include "verify/describe.hh"
+#include "verify/arguments.hh"
 #include "verify/file.hh"
 #include "verify/live.hh"
-#include "verify/vault.hh"
+#include "verify/repository.hh"
 #include "verify/verify.hh"
 
 namespace {
@@ -37,53 +34,6 @@ void add_options(CLI::App& app, Options& options) {
   app.add_flag("--live", options.live, "hold the newest snapshot against the live database, row by row, too");
 }
 
-// Will the tokens of the newest snapshot open with the ENCRYPTION_KEY of today, as far as that is known here?
-void tell_about_vault(const repository::Repository& repository, const cli::Context& context,
-                      report::Json& document) {
-  const base::Secret key = config::find_encryption_key(context.settings.database, context.environment);
-  if (key.empty()) return;
-  try {
-    const auto latest = repository.read_latest();
-    if (!latest) return;
-    const teslamate::VaultReport report = verify::check_vault(repository, *latest, key);
-    document["tokens"] = {{"stored", report.values}, {"opened", report.opened}, {"refused", report.refused}};
-    if (report.answer == teslamate::KeyAnswer::wrong) {
-      context.reporter.warning("snapshot " + latest->id + ": " + report.sentence);
-    } else {
-      context.reporter.note("snapshot " + latest->id + ": " + report.sentence);
-    }
-  } catch (const Error& error) {
-    if (error.code() != ExitCode::damaged) throw;  // told already
-  }
-}
-
-// One repository: its findings are shown and put into `document`. Returns the code that they deserve.
-ExitCode verify_one(const base::Path& path, const verify::Options& options,
-                    const std::vector<std::string>& names, cli::Context& context, report::Json& document) {
-  const auto repository = tools::open_repository_at(context, path);
-  verify::Options chosen = options;
-  for (const std::string& name : names) chosen.snapshots.push_back(repository.resolve(name));
-  const verify::Report report = verify::verify(repository, chosen, context.reporter, context.stop);
-  for (const std::string& line : verify::describe(report, chosen)) context.reporter.result(line);
-  for (const std::string& stray : report.strays) {
-    context.reporter.note("not part of the repository: " + (path / stray).string());
-  }
-  if (report.orphans > 0) {
-    context.reporter.note(report::counted(report.orphans, "object", "objects") + " in no snapshot (" +
-                          report::byte_size(report.orphan_bytes) +
-                          "), left by a backup that runs or was cut off");
-  }
-  document = verify::to_json(report, chosen);
-  document["repository"] = path.string();
-  document["repository_id"] = repository.id();
-  tell_about_vault(repository, context, document);
-  ExitCode code = ExitCode::ok;
-  for (const verify::Damage& damage : report.damage) {
-    code = code == ExitCode::ok ? damage.code : base::more_severe(code, damage.code);
-  }
-  return code;
-}
-
 // How long it is ago that the last byte of the repository had been read, by full and by partial readings.
 void tell_age_of_reading(const status::Rotation& rotation, base::Time now, cli::Context& context) {
   const auto all_read = rotation.all_read();
@@ -96,20 +46,7 @@ void tell_age_of_reading(const status::Rotation& rotation, base::Time now, cli::
 
 ExitCode run(const Options& options, cli::Context& context) {
   context.reporter.set_status_sink([](std::string_view status) { service::notify_status(status); });
-  std::vector<base::Path> repositories;
-  std::vector<std::string> names;
-  std::vector<std::string> files;
-  for (const std::string& what : options.what) {
-    if (tools::is_dump_argument(what)) {
-      files.push_back(what);
-      continue;
-    }
-    if (what.find('/') != std::string::npos || std::filesystem::is_directory(what)) {
-      repositories.emplace_back(what);
-    } else {
-      names.push_back(what);
-    }
-  }
+  auto [repositories, names, files] = tools::sort_arguments(options.what);
   for (const std::string& file : files) tools::verify_file(file, context);
   if (!files.empty() && repositories.empty() && names.empty()) return ExitCode::ok;
   if (repositories.empty()) repositories.push_back(context.repository());
@@ -137,7 +74,7 @@ ExitCode run(const Options& options, cli::Context& context) {
   std::string damaged;
   for (const base::Path& path : repositories) {
     documents.emplace_back();
-    const ExitCode found = verify_one(path, how, names, context, documents.back());
+    const ExitCode found = tools::verify_repository(path, how, names, context, documents.back());
     if (found == ExitCode::ok) continue;
     code = code == ExitCode::ok ? found : base::more_severe(code, found);
     damaged += (damaged.empty() ? "" : ", ") + base::printable(path.string());

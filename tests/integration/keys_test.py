@@ -773,6 +773,7 @@ class Hostile(Base):
     def test_a_snapshot_of_another_repository_is_refused(self):
         other = self.ws.folder / "other"
         assert_exit(self.ws.run("teslamate-keys", "init", "-r", other, "--new-key-file", self.ws.folder / "k2"), 0)
+        time.sleep(1.1)  # ids begin with the second: it shall be the newest
         assert_exit(self.ws.run("teslamate-backup", *self.pg.connection_flags("live"), "-r", other, "--key-file",
                                 self.ws.folder / "k2", "--state-dir", self.ws.folder / "no-state"), 0)
         for source in (*(other / "objects").rglob("*"), *(other / "snapshots").glob("*")):

@@ -83,8 +83,9 @@ void back_up_to_file(const FileTarget& target, const backup::Options& options, c
     throw base::Error(base::ExitCode::usage, "--json and the file cannot both go to the standard output");
   }
   if (options.full || options.scheduled) {
-    throw base::Error(base::ExitCode::usage, "--full and --scheduled are for a snapshot in the repository: "
-                                             "a file always holds everything, and no retention removes it")
+    throw base::Error(base::ExitCode::usage,
+                      "--full and --scheduled are for a snapshot in the repository: "
+                      "a file always holds everything, and no retention removes it")
         .with_hint("leave them out, or leave FILE out");
   }
   if (options.settings_only) transfer::require_settings_kind(kind_of(target));

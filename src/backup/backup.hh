@@ -20,7 +20,7 @@ struct Options {
   bool full = false;  // read every row, whatever the last snapshot says
   bool dry_run = false;
   std::string tag;
-  bool scheduled = false;  // said in the manifest: retention may let go of it
+  bool scheduled = false;      // said in the manifest: retention may let go of it
   bool settings_only = false;  // the tables of teslamate/settings_tables.hh; for a file, never a repository
   int lock_timeout_ms = 5000;
   std::string tool_version;

@@ -200,7 +200,7 @@ class Comparison {
   }
 
   static std::string beginning_of(std::string_view row) {
-    std::string out(row.substr(0, row.find_first_of("\n")));
+    std::string out(row.substr(0, row.find_first_of('\n')));
     std::ranges::replace(out, '\t', ' ');
     return out.size() <= longest_example ? out : out.substr(0, longest_example) + "…";
   }

@@ -231,7 +231,8 @@ KeySlot slot_from_file(const std::string& bytes, const std::string& what) {
     const bool sane = is_hex(s.key_id, 32) && is_hex(s.slot, 8) && is_hex(s.salt, 2 * salt_bytes) &&
                       is_hex(s.commit, 64) && is_hex(s.wrapped, 2 * wrapped_bytes);
     // To the byte: no second spelling of a member, and none besides.
-    if (!sane || to_file(s) != bytes) throw Error(ExitCode::damaged, what + " is not what this program writes");
+    if (!sane || to_file(s) != bytes)
+      throw Error(ExitCode::damaged, what + " is not what this program writes");
     return s;
   });
 }

@@ -39,7 +39,7 @@ class Input {
   virtual std::string title() const = 0;  // "snapshot 2026…", "the file /x/y.sql"
   // What it is and where it comes from, for people: kind, whether complete, versions. Of a file, once read.
   virtual std::string origin() const = 0;
-  virtual std::string mark() const = 0;   // for the comment of databases: a snapshot's id, a file's name
+  virtual std::string mark() const = 0;  // for the comment of databases: a snapshot's id, a file's name
   // Null when the content cannot be read in pieces.
   virtual const repository::BackupSource* source() const { return nullptr; }
 };

@@ -83,11 +83,11 @@ Plan make_plan(const SchemaArchive& archive, const repository::Manifest& manifes
       continue;
     }
     const std::string& sql = statements[next++];
-    if (std::count(sql.begin(), sql.end(), ';') > 1) {
-      plan.others.push_back(entry);  // it says more of the index, such as CLUSTER ON
-    } else if (entry.type == "INDEX") {
+    // More than one statement says more of an index, such as CLUSTER ON.
+    const bool single = std::count(sql.begin(), sql.end(), ';') <= 1;
+    if (single && entry.type == "INDEX") {
       plan.indexes.push_back({sql, rows_of(sql, tables)});
-    } else if (!plan_primary_key(sql, tables, plan)) {
+    } else if (!single || !plan_primary_key(sql, tables, plan)) {
       plan.others.push_back(entry);
     }
   }
@@ -108,7 +108,7 @@ void restore_post_data(const Session& s, const SchemaArchive& archive, const rep
   for (const std::string& sql : plan.adopt) connection.execute(sql);
   if (plan.others.empty()) return;
   const std::string options =
-      "-c synchronous_commit=off -c max_parallel_maintenance_workers=0 -c maintenance_work_mem=" +
+      "-c synchronous_commit=off -c jit=off -c max_parallel_maintenance_workers=0 -c maintenance_work_mem=" +
       std::to_string(index_memory_mb(database, jobs)) + "MB";
   archive.restore(Section::post_data, database, jobs, options, s.stop, plan.others);
 }

@@ -133,8 +133,9 @@ void list_kept_lines(Session& s, Outcome& out) {
 Outcome run(const Options& options, const BackupSource& source, const Adapters& adapters,
             report::Reporter& reporter, const std::stop_token& stop) {
   if (!source.manifest().scope.empty()) {
-    throw Error(ExitCode::refused, source.describe() + " holds the settings only: nothing could take the place "
-                                                       "of the live database")
+    throw Error(ExitCode::refused, source.describe() +
+                                       " holds the settings only: nothing could take the place "
+                                       "of the live database")
         .with_state("nothing was changed")
         .with_hint("bring the settings back with --scope settings");
   }

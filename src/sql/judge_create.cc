@@ -32,9 +32,10 @@ void create_extension(StatementParts& p, Verdict& v) {
   }
   if (p.accept({"VERSION"})) p.step();
   if (!p.at_end()) refuse("CREATE EXTENSION", "pg_dump writes nothing but its schema behind it");
-  constexpr std::array far{"dblink",     "file_fdw",   "postgres_fdw", "adminpack", "plpython3u", "plpythonu",
-                           "plpython2u", "plperlu",    "pltclu",       "plsh",      "plrust",     "pg_cron",
-                           "pg_background", "plv8",    "xml2",         "pageinspect"};
+  constexpr std::array far{"dblink",        "file_fdw",  "postgres_fdw", "adminpack",
+                           "plpython3u",    "plpythonu", "plpython2u",   "plperlu",
+                           "pltclu",        "plsh",      "plrust",       "pg_cron",
+                           "pg_background", "plv8",      "xml2",         "pageinspect"};
   if (std::ranges::find(far, v.name.name) != far.end())
     v.code = "extension " + v.name.name + ", whose functions reach beyond the database";
   if (v.name.name == "plpgsql") v.action = Action::skip;  // every database has it

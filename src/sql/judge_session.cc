@@ -68,13 +68,15 @@ Name sequence_name(const std::string& text, const StatementParts& p) {
 void judge_encoding(const std::string& value, StatementParts& p) {
   std::string plain;
   for (const char c : value) {
-    const bool part = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+    const bool part =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
     if (!part) refuse("SET client_encoding", "that is no name of an encoding");
     if (c != '-' && c != '_') plain += static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
   }
   if (plain.empty() || plain == "default") refuse("SET client_encoding", "pg_dump names the encoding");
   const std::optional<Wide> wide = wide_of(plain);
-  if (!wide) unsupported("a dump in the encoding " + value, "its characters may hold bytes that look like quotes");
+  if (!wide)
+    unsupported("a dump in the encoding " + value, "its characters may hold bytes that look like quotes");
   p.set_encoding(value, *wide);
 }
 

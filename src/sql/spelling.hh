@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// How a dump's text is to be read at some place: what a backslash means, and where a character ends. Private to
-// sql/.
+// How a dump's text is to be read at some place: what a backslash means, and where a character ends. Private
+// to sql/.
 #pragma once
 
 #include <cstddef>

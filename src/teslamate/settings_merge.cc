@@ -40,17 +40,18 @@ struct Domain {
 };
 
 std::vector<Domain> all_domains() {
-  return {{"settings", {"settings"}, {{"settings", nullptr, of_map, "'settings'"}}},
-          {"cars",
-           {"car_settings", "cars"},
-           {{"car_settings", nullptr,
-             "SELECT s.settings_id AS old, c.settings_id AS new, c.id AS car FROM pg_temp.src_cars s JOIN "
-             "pg_temp.map_cars m ON m.old = s.id AND m.act = 'same' JOIN public.cars c ON c.id = m.new",
-             "(SELECT coalesce(nullif(c.name, ''), c.vin, c.id::text) FROM public.cars c WHERE c.settings_id = "
-             "l.id)"},
-            {"cars", "display_priority", of_map, "coalesce(nullif(l.name, ''), l.vin, l.id::text)"}}},
-          {"geofences", {"geofences"}, {{"geofences", nullptr, of_map, "l.name"}}},
-          {"addresses", {"addresses"}, {}}};
+  return {
+      {"settings", {"settings"}, {{"settings", nullptr, of_map, "'settings'"}}},
+      {"cars",
+       {"car_settings", "cars"},
+       {{"car_settings", nullptr,
+         "SELECT s.settings_id AS old, c.settings_id AS new, c.id AS car FROM pg_temp.src_cars s JOIN "
+         "pg_temp.map_cars m ON m.old = s.id AND m.act = 'same' JOIN public.cars c ON c.id = m.new",
+         "(SELECT coalesce(nullif(c.name, ''), c.vin, c.id::text) FROM public.cars c WHERE c.settings_id = "
+         "l.id)"},
+        {"cars", "display_priority", of_map, "coalesce(nullif(l.name, ''), l.vin, l.id::text)"}}},
+      {"geofences", {"geofences"}, {{"geofences", nullptr, of_map, "l.name"}}},
+      {"addresses", {"addresses"}, {}}};
 }
 
 // The rows of one table that are there and differ, and what of them.
@@ -67,8 +68,8 @@ class Changes {
     }
     std::string pairs = updated.pairs;
     if (const auto at = pairs.find("%s"); at != std::string::npos) pairs.replace(at, 2, table_);
-    from_ = " FROM public." + table_ + " l JOIN (" + pairs + ") p ON p.new = l.id JOIN pg_temp.src_" + table_ +
-            " s ON s.id = p.old WHERE (" + list("l.") + ") IS DISTINCT FROM (" + list("s.") + ")";
+    from_ = " FROM public." + table_ + " l JOIN (" + pairs + ") p ON p.new = l.id JOIN pg_temp.src_" +
+            table_ + " s ON s.id = p.old WHERE (" + list("l.") + ") IS DISTINCT FROM (" + list("s.") + ")";
     label_ = updated.label;
   }
 
@@ -77,7 +78,8 @@ class Changes {
   // Which of the columns, of which row, from what to what.
   postgres::Result cells() const {
     std::string names;
-    for (const std::string& column : columns_) names += (names.empty() ? "" : ", ") + connection_.literal(column);
+    for (const std::string& column : columns_)
+      names += (names.empty() ? "" : ", ") + connection_.literal(column);
     return connection_.query("SELECT l.id, " + label_ +
                              ", o.key, o.value, n.value FROM (SELECT l AS row_l, s AS row_s" + from_ +
                              ") x CROSS JOIN LATERAL (SELECT (x.row_l).*) l CROSS JOIN LATERAL "
@@ -142,7 +144,11 @@ class Merge {
  public:
   Merge(const SettingsOptions& options, RowSource& source, const MaintenanceAdapters& adapters,
         Connection& connection, report::Reporter& reporter)
-      : options_(options), source_(source), adapters_(adapters), connection_(connection), reporter_(reporter) {}
+      : options_(options),
+        source_(source),
+        adapters_(adapters),
+        connection_(connection),
+        reporter_(reporter) {}
 
   // One domain, in a transaction of its own.
   void run(const Domain& domain) {
@@ -174,8 +180,8 @@ class Merge {
     const base::Path undo =
         commit(store, transaction, connection_, adapters_, header, pending.path, reporter_);
     out_.document["domains"].back()["undo_file"] = undo.string();
-    out_.lines.push_back(std::string(domain.name) + ": " + words(done) +
-                         "; undo with: teslamate-undo " + undo.stem().string());
+    out_.lines.push_back(std::string(domain.name) + ": " + words(done) + "; undo with: teslamate-undo " +
+                         undo.stem().string());
   }
 
   Outcome& outcome() { return out_; }
@@ -250,8 +256,8 @@ Outcome merge_settings(const SettingsOptions& options, RowSource& source, const 
     } catch (Error& error) {
       for (const std::string& line : out.lines) reporter.result(line);
       error.with_context(std::string("the ") + domain.name);
-      throw Error(error.with_state(out.lines.empty() ? "nothing was changed"
-                                                     : "the lines above were done; the rest was not changed"));
+      throw Error(error.with_state(
+          out.lines.empty() ? "nothing was changed" : "the lines above were done; the rest was not changed"));
     }
   }
   if (options.dry_run) {

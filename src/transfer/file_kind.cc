@@ -54,7 +54,8 @@ FileKind kind_by_name(const std::string& name) {
 void require_settings_kind(const FileKind& kind) {
   if (kind.content == Content::tmb) return;
   throw Error(ExitCode::usage, "--scope settings writes a .tmb and no " + describe(kind))
-      .with_hint("end the file's name in .tmb; to look into it: teslamate-restore --scope settings --dry-run FILE");
+      .with_hint(
+          "end the file's name in .tmb; to look into it: teslamate-restore --scope settings --dry-run FILE");
 }
 
 std::string describe(const FileKind& kind) {

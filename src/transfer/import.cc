@@ -41,7 +41,8 @@ class Import {
   ImportOutcome run(unsigned jobs, report::Reporter& reporter, const std::stop_token& stop) {
     refuse_secrets_in_the_open();
     if (!source_.manifest().scope.empty()) {
-      throw Error(ExitCode::refused, source_.file().name() + " holds the settings only: it is no snapshot of a database")
+      throw Error(ExitCode::refused,
+                  source_.file().name() + " holds the settings only: it is no snapshot of a database")
           .with_hint("bring the settings into TeslaMate's database with: teslamate-restore --scope settings");
     }
     if (as_they_are_) compare_with_namesake();
@@ -54,9 +55,9 @@ class Import {
         [&](std::size_t number, const std::string& /*piece*/) {
           reporter.progress(done += items_[number].ref.plain_bytes);
         });
-    const std::string manifest =
-        as_they_are_ && !source_.manifest().scheduled ? source_.file().manifest().bytes
-                                                      : repository_.make_manifest_file(new_manifest());
+    const std::string manifest = as_they_are_ && !source_.manifest().scheduled
+                                     ? source_.file().manifest().bytes
+                                     : repository_.make_manifest_file(new_manifest());
     repository_.objects().sync_directories();
     if (!outcome_.there_already) {
       repository_.publish_file(outcome_.snapshot, manifest);

@@ -706,6 +706,7 @@ class Hostile(Base):
 
     def test_a_repository_that_says_it_is_plain_is_refused_and_gets_no_plain_backup(self):
         plain = self.ws.folder / "plain"
+        time.sleep(1.1)  # ids begin with the second: it shall be the newest
         assert_exit(self.ws.run("teslamate-backup", *self.pg.connection_flags("live"), "-r", plain, "--init", "--state-dir",
                                 self.ws.folder / "no-state"), 0)
         format_file = self.ws.repository / "format.json"

@@ -2,7 +2,6 @@
 #include "archive/input.hh"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +9,7 @@
 #include <ctime>
 #include <optional>
 
+#include "archive/file_identity.hh"
 #include "archive/recognise.hh"
 #include "archive/sources.hh"
 #include "archive/tmb.hh"
@@ -56,37 +56,12 @@ std::string describe(Content content) {
   return "";
 }
 
-// What only one part of a file's identity would miss: a file written over in place, and one put in its place.
-struct Identity {
-  dev_t device = 0;
-  ino_t inode = 0;
-  off_t size = 0;
-  timespec modified{};
-  timespec changed{};
-  explicit Identity(const struct stat& s)
-      : device(s.st_dev), inode(s.st_ino), size(s.st_size), modified(s.st_mtim), changed(s.st_ctim) {}
-  bool operator==(const Identity& o) const {
-    const auto same = [](const timespec& a, const timespec& b) {
-      return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-    };
-    return device == o.device && inode == o.inode && size == o.size && same(modified, o.modified) &&
-           same(changed, o.changed);
-  }
-};
-
-struct stat status_of(int fd, const base::Path& path) {
-  struct stat status {};
-  if (::fstat(fd, &status) != 0)
-    throw base::system_error(errno, "cannot look at " + printable(path.string()));
-  return status;
-}
-
 }  // namespace
 
 struct InputFile::Impl {
   base::Path path;
   base::UniqueFd fd;
-  std::optional<Identity> identity;
+  std::optional<FileIdentity> identity;
   Content content = Content::plain_sql;
   std::vector<Layer> layers;  // outermost first
   bool carriage_returns = false;
@@ -411,7 +386,7 @@ void InputFile::check_tar() const {
 
 void InputFile::check_unchanged() const {
   if (!impl_->identity) return;
-  if (*impl_->identity == Identity(status_of(impl_->fd.get(), impl_->path))) return;
+  if (*impl_->identity == FileIdentity(status_of(impl_->fd.get(), impl_->path))) return;
   throw impl_->explained(ExitCode::damaged, "was changed while it was read",
                          "wait until it is written, then run the same command again");
 }

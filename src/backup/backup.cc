@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 #include <set>
-#include <thread>
 
 #include "backup/copy.hh"
 #include "backup/dump.hh"
@@ -15,6 +14,7 @@
 #include "backup/schema.hh"
 #include "backup/session.hh"
 #include "base/error.hh"
+#include "base/workers.hh"
 #include "catalog/reader.hh"
 #include "crypto/sha256.hh"
 #include "repository/objects_of.hh"
@@ -153,10 +153,6 @@ void keep_settings_tables(Session& session) {
       .with_hint("name TeslaMate's database with --dbname");
 }
 
-unsigned workers(const Options& options) {
-  return options.jobs != 0 ? options.jobs : std::max(1U, std::thread::hardware_concurrency());
-}
-
 }  // namespace
 
 Outcome run(const Options& options, const Adapters& adapters, report::Reporter& reporter,
@@ -187,7 +183,7 @@ Outcome run(const Options& options, const Adapters& adapters, report::Reporter& 
   DumpResult dump;
   CopyResult copied = copy_tables(
       plan, session, adapters.database, trusted == nullptr ? 0 : trusted->origin.oldest_transaction,
-      options.dry_run ? nullptr : &sink, workers(options),
+      options.dry_run ? nullptr : &sink, base::worker_count(options.jobs),
       [&](const std::stop_token& stop_all) {
         schema =
             store_schema(options, adapters, session.snapshot, session.server.version_number / 10000,

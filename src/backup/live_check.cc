@@ -7,7 +7,6 @@
 #include <chrono>
 #include <cstring>
 #include <mutex>
-#include <thread>
 
 #include "backup/plan.hh"
 #include "backup/session.hh"
@@ -146,7 +145,7 @@ class Comparison {
     for (const Range& range : ranges_) rows += range.chunk->rows;
     reporter_.begin_phase("comparing", session.database.name + " with " + out_.snapshot, rows,
                           report::Unit::rows);
-    const auto useful = std::clamp<std::size_t>(ranges_.size(), 1, workers());
+    const auto useful = std::clamp<std::size_t>(ranges_.size(), 1, base::worker_count(options_.jobs));
     base::run_workers(static_cast<unsigned>(useful), stop_, [&](const std::stop_token& stop) {
       postgres::Connection connection = open_reader(settings_, session, stop);
       const std::int64_t age = catalog::read_age(connection, snapshot_.manifest().origin.oldest_transaction);
@@ -156,10 +155,6 @@ class Comparison {
     });
     if (stop_.stop_requested()) throw Error(ExitCode::interrupted, "interrupted");
     reporter_.end_phase(report::counted(out_.same, "row as it was", "rows as they were"));
-  }
-
-  unsigned workers() const {
-    return options_.jobs != 0 ? options_.jobs : std::max(1U, std::thread::hardware_concurrency());
   }
 
   void compare_range(const Range& range, postgres::Connection& connection, std::int64_t age,
@@ -200,7 +195,7 @@ class Comparison {
   }
 
   static std::string beginning_of(std::string_view row) {
-    std::string out(row.substr(0, row.find_first_of('\n')));
+    std::string out(row.substr(0, row.find('\n')));
     std::ranges::replace(out, '\t', ' ');
     return out.size() <= longest_example ? out : out.substr(0, longest_example) + "…";
   }

@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: MIT
 #include "base/workers.hh"
 
+#include <algorithm>
 #include <exception>
 #include <mutex>
 #include <thread>
 #include <vector>
 
 namespace tmb::base {
+
+unsigned worker_count(unsigned wanted) {
+  constexpr unsigned most = 64;
+  return std::clamp(wanted == 0 ? std::thread::hardware_concurrency() : wanted, 1U, most);
+}
 
 void run_workers(unsigned count, const std::stop_token& stop,
                  const std::function<void(const std::stop_token&)>& work) {

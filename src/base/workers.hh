@@ -7,6 +7,9 @@
 
 namespace tmb::base {
 
+// 0: one for each processor. At most 64, whatever is wanted.
+unsigned worker_count(unsigned wanted);
+
 // Calls `work` on `count` threads. A worker ends when it finds nothing more to do; the token it is given is
 // asked to stop when `stop` is or when another worker threw.
 void run_workers(unsigned count, const std::stop_token& stop,

@@ -11,14 +11,15 @@ namespace {
 
 constexpr std::size_t verb_cells = 8;
 constexpr std::size_t object_cells = 23;
-constexpr std::uint64_t bar_cells = 20;
+constexpr std::size_t bar_cells = 20;
+constexpr std::size_t least_bar_cells = 5;
 constexpr double guess_after_seconds = 1.0;  // before that the time left is a wild guess
 
-std::string bar(std::uint64_t done, std::uint64_t total) {
+std::string bar(std::uint64_t done, std::uint64_t total, std::size_t cells) {
   const double share = static_cast<double>(std::min(done, total)) / static_cast<double>(total);
-  const auto full = static_cast<std::uint64_t>(share * static_cast<double>(bar_cells));
+  const auto full = static_cast<std::size_t>(share * static_cast<double>(cells));
   std::string out;
-  for (std::uint64_t i = 0; i < bar_cells; ++i) out += i < full ? "█" : "░";
+  for (std::size_t i = 0; i < cells; ++i) out += i < full ? "█" : "░";
   return out;
 }
 
@@ -26,6 +27,11 @@ std::string amount(double value, Unit unit) {
   const auto whole = static_cast<std::uint64_t>(std::max(value, 0.0));
   if (unit == Unit::bytes) return byte_size(whole);
   return unit == Unit::rows ? counted(whole, "row", "rows") : grouped(whole);
+}
+
+std::string rate_of(double per_second, Unit unit) {
+  return (unit == Unit::bytes ? amount(per_second, unit) : grouped(static_cast<std::uint64_t>(per_second))) +
+         "/s";
 }
 
 std::string head(const Phase& phase) {
@@ -39,6 +45,14 @@ std::string without_trailing_blanks(std::string line) {
   return line;
 }
 
+// The words say more than the bar: it takes what they leave, and goes where that is next to nothing.
+std::string with_bar(const std::string& head, std::uint64_t done, std::uint64_t total,
+                     const std::string& rest, std::size_t room) {
+  const std::size_t taken = display_width(head) + 1 + display_width(rest);
+  const std::size_t cells = std::min(bar_cells, room > taken ? room - taken : 0);
+  return cells < least_bar_cells ? head + rest : head + bar(done, total, cells) + " " + rest;
+}
+
 }  // namespace
 
 void TerminalReporter::result(std::string_view line) {
@@ -50,22 +64,25 @@ void TerminalReporter::result(std::string_view line) {
 
 void TerminalReporter::draw(const Phase& phase, std::uint64_t done) {
   if (!options().progress) return;
-  std::string line = head(phase);
+  std::string rest;
   const double seconds = phase.seconds();
   if (phase.total > 0) {
-    line += bar(done, phase.total) + " " + amount(static_cast<double>(done), phase.unit);
+    rest = amount(static_cast<double>(done), phase.unit);
     if (seconds >= guess_after_seconds && done > 0) {
       const double rate = static_cast<double>(done) / seconds;
-      if (phase.unit != Unit::items) line += "  " + amount(rate, phase.unit) + "/s";
+      if (phase.unit != Unit::items) rest += "  " + rate_of(rate, phase.unit);
       if (done < phase.total)
-        line += "  " + duration(static_cast<double>(phase.total - done) / rate) + " left";
+        rest += "  " + duration(static_cast<double>(phase.total - done) / rate) + " left";
     }
   } else if (seconds >= guess_after_seconds) {
-    line += (done > 0 ? amount(static_cast<double>(done), phase.unit) + "  " : "") + duration(seconds);
+    rest = (done > 0 ? amount(static_cast<double>(done), phase.unit) + "  " : "") + duration(seconds);
   }
   // The last column stays free: some terminals wrap as soon as it is filled.
   const std::size_t room = options().width > 1 ? options().width - 1 : 1;
-  write_error("\r" + std::string(fit(without_trailing_blanks(line), room)) + "\x1b[K");
+  std::string line =
+      phase.total > 0 ? with_bar(head(phase), done, phase.total, rest, room) : head(phase) + rest;
+  line = without_trailing_blanks(std::move(line));
+  write_error("\r" + std::string(fit(line, room)) + "\x1b[K");
   drawn_ = true;
 }
 
@@ -88,8 +105,11 @@ void TerminalReporter::show_end(const Phase& phase, std::string_view result) {
              {"TESLAMATE_BACKUP_TOTAL", std::to_string(phase.total)}});
     return;
   }
-  const std::string full = measured && options().progress ? bar(1, 1) + " " : "";
-  write_error(without_trailing_blanks(head(phase) + full + std::string(result) + time) + "\n");
+  const std::string rest = std::string(result) + time;
+  const bool barred = measured && options().progress;
+  write_error(without_trailing_blanks(barred ? with_bar(head(phase), 1, 1, rest, options().width)
+                                             : head(phase) + rest) +
+              "\n");
 }
 
 }  // namespace tmb::report

@@ -5,10 +5,10 @@
 #include <atomic>
 
 #include "base/error.hh"
+#include "base/workers.hh"
 #include "catalog/reader.hh"
 #include "catalog/staging.hh"
 #include "restore/vault_check.hh"
-#include "restore/workers.hh"
 
 namespace tmb::restore {
 
@@ -35,7 +35,7 @@ void check_tables(Session& s, const Manifest& manifest, const StagingDatabase& s
   std::stable_sort(tables.begin(), tables.end(),
                    [](const auto* a, const auto* b) { return a->rows > b->rows; });
   std::atomic<std::size_t> next{0};
-  run_workers(jobs, s.stop, [&](const std::stop_token& stop) {
+  base::run_workers(jobs, s.stop, [&](const std::stop_token& stop) {
     Connection connection = Connection::open(staging.settings(), stop);
     catalog::prepare_for_loading(connection);
     for (std::size_t i = next++; i < 2 * tables.size(); i = next++) {
@@ -135,7 +135,7 @@ void check_content(Session& s, const Manifest& manifest, Connection& connection)
 
 void check(Session& s, const Manifest& manifest, const StagingDatabase& staging) {
   s.reporter.begin_phase("checking", staging.name(), manifest.tables.size(), report::Unit::items);
-  check_tables(s, manifest, staging, worker_count(s.options.jobs));
+  check_tables(s, manifest, staging, base::worker_count(s.options.jobs));
   Connection connection = Connection::open(staging.settings(), s.stop);
   check_content(s, manifest, connection);
   const catalog::ObjectCounts counts = catalog::read_object_counts(connection);

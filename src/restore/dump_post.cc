@@ -6,9 +6,10 @@
 #include <mutex>
 
 #include "base/error.hh"
+#include "base/workers.hh"
 #include "catalog/dump_session.hh"
 #include "catalog/staging.hh"
-#include "restore/workers.hh"
+#include "restore/index_memory.hh"
 
 namespace tmb::restore {
 
@@ -84,7 +85,7 @@ void run_post_statements(const std::vector<PostStatement>& statements,
   if (statements.empty()) return;
   Schedule schedule(statements);
   const auto useful = static_cast<unsigned>(std::min<std::size_t>(jobs, statements.size()));
-  run_workers(useful, outer, [&](const std::stop_token& stop) {
+  base::run_workers(useful, outer, [&](const std::stop_token& stop) {
     Connection connection = Connection::open(settings, stop);
     catalog::prepare_for_loading(connection);
     catalog::prepare_for_indexing(connection, index_memory_mb(settings, jobs));

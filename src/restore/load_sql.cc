@@ -8,15 +8,16 @@
 
 #include "base/error.hh"
 #include "base/newlines.hh"
+#include "base/workers.hh"
 #include "catalog/admin.hh"
 #include "catalog/dump_session.hh"
 #include "catalog/staging.hh"
 #include "restore/copy_crew.hh"
 #include "restore/dump_post.hh"
 #include "restore/file_input.hh"
+#include "restore/index_memory.hh"
 #include "restore/preflight.hh"
 #include "restore/stage.hh"
-#include "restore/workers.hh"
 
 namespace tmb::restore {
 
@@ -35,7 +36,7 @@ class Loader final : public sql::Visitor {
         input_(input),
         settings_(staging.settings()),
         roles_(session.admin, input, target.facts.owner),
-        jobs_(worker_count(session.options.jobs)),
+        jobs_(base::worker_count(session.options.jobs)),
         main_(Connection::open(settings_, session.stop)) {
     catalog::prepare_for_loading(main_);
     catalog::prepare_for_definitions(main_);

@@ -6,7 +6,7 @@
 #include <regex>
 
 #include "restore/dump_post.hh"
-#include "restore/workers.hh"
+#include "restore/index_memory.hh"
 
 namespace tmb::restore {
 

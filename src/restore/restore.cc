@@ -2,6 +2,7 @@
 #include "restore/restore.hh"
 
 #include "base/error.hh"
+#include "base/workers.hh"
 #include "catalog/admin.hh"
 #include "restore/check.hh"
 #include "restore/differences.hh"
@@ -11,7 +12,6 @@
 #include "restore/preflight.hh"
 #include "restore/stage.hh"
 #include "restore/swap.hh"
-#include "restore/workers.hh"
 
 namespace tmb::restore {
 
@@ -166,7 +166,7 @@ Outcome run(const Options& options, Input& input, const Adapters& adapters, repo
     }
     // What only looks, and what loads into the live database itself, proves the content first.
     const Proof proof = options.dry_run || options.in_place ? Proof::content : Proof::stored;
-    input.read_everything(proof, worker_count(options.jobs), reporter, stop);
+    input.read_everything(proof, base::worker_count(options.jobs), reporter, stop);
     Target target = preflight(session, input.manifest());
     input.preflight(session, target);
     Outcome out;

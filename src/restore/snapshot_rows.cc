@@ -5,7 +5,7 @@
 #include <atomic>
 #include <mutex>
 
-#include "restore/workers.hh"
+#include "base/workers.hh"
 
 namespace tmb::restore {
 
@@ -24,8 +24,9 @@ void SnapshotRows::scan(const std::string& table, const teslamate::RowFilter& fi
   }
   std::atomic<std::size_t> next{0};
   std::mutex one_at_a_time;
-  const auto useful = static_cast<unsigned>(std::clamp<std::size_t>(objects.size(), 1, worker_count(jobs_)));
-  run_workers(useful, stop_, [&](const std::stop_token& stop) {
+  const auto useful =
+      static_cast<unsigned>(std::clamp<std::size_t>(objects.size(), 1, base::worker_count(jobs_)));
+  base::run_workers(useful, stop_, [&](const std::stop_token& stop) {
     repository::Workspace workspace;
     std::string text;
     std::string wanted;

@@ -5,12 +5,12 @@
 #include <atomic>
 
 #include "base/error.hh"
+#include "base/workers.hh"
 #include "catalog/staging.hh"
 #include "restore/marker.hh"
 #include "restore/post_data.hh"
 #include "restore/row_copy.hh"
 #include "restore/schema.hh"
-#include "restore/workers.hh"
 
 namespace tmb::restore {
 
@@ -98,7 +98,7 @@ void load_rows(Session& s, const repository::BackupSource& source, const Staging
   std::atomic<std::size_t> next{0};
   std::atomic<std::uint64_t> rows{0};
   const auto useful = static_cast<unsigned>(std::clamp<std::size_t>(tasks.size(), 1, jobs));
-  run_workers(useful, s.stop, [&](const std::stop_token& stop) {
+  base::run_workers(useful, s.stop, [&](const std::stop_token& stop) {
     Connection connection = Connection::open(staging.settings(), stop);
     catalog::prepare_for_loading(connection);
     Loader loader(connection, source);
@@ -195,7 +195,7 @@ void StagingDatabase::drop() noexcept {
 
 void load(Session& s, const repository::BackupSource& source, const Target& target,
           const StagingDatabase& staging) {
-  const unsigned jobs = worker_count(s.options.jobs);
+  const unsigned jobs = base::worker_count(s.options.jobs);
   repository::Workspace workspace;
   std::string content;
   source.read(repository::ObjectType::schema, source.manifest().schema, workspace, content);

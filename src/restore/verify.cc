@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/error.hh"
-#include "restore/workers.hh"
+#include "base/workers.hh"
 
 namespace tmb::restore {
 
@@ -54,7 +54,7 @@ void read_everything(const repository::BackupSource& source, Proof proof, unsign
   reporter.begin_phase("reading", manifest.id, total, report::Unit::bytes);
   std::atomic<std::size_t> next{0};
   std::atomic<std::uint64_t> done{0};
-  run_workers(worker_count(jobs), stop, [&](const std::stop_token& token) {
+  base::run_workers(base::worker_count(jobs), stop, [&](const std::stop_token& token) {
     repository::Workspace workspace;
     std::string content;
     for (std::size_t i = next++; i < items.size(); i = next++) {

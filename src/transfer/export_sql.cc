@@ -5,6 +5,7 @@
 #include "base/child_stream.hh"
 #include "base/error.hh"
 #include "base/file.hh"
+#include "base/workers.hh"
 #include "postgres/tools.hh"
 #include "repository/dump_stream.hh"
 #include "transfer/export.hh"
@@ -159,7 +160,7 @@ ExportOutcome export_sql(const ExportOptions& options, const repository::BackupS
       archive::append_compressed(compression, bench.text, out);
     }
   };
-  make_in_order(pieces.list().size(), worker_count(options.jobs), stop, make,
+  make_in_order(pieces.list().size(), base::worker_count(options.jobs), stop, make,
                 [&](std::size_t number, const std::string& bytes) {
                   output.write(bytes);
                   for (const Item& item : pieces.list()[number]) done += item.bytes();

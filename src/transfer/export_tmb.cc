@@ -5,6 +5,7 @@
 #include "archive/tmb.hh"
 #include "base/error.hh"
 #include "base/file.hh"
+#include "base/workers.hh"
 #include "repository/objects_of.hh"
 #include "transfer/export.hh"
 #include "transfer/ordered.hh"
@@ -78,7 +79,7 @@ ExportOutcome export_tmb(const ExportOptions& options, const repository::Reposit
     archive::append_compressed(options.kind.compression, bench.text, out);
   };
   std::uint64_t done = 0;
-  make_in_order(opening.size() + objects.size() + 1, worker_count(options.jobs), stop, make,
+  make_in_order(opening.size() + objects.size() + 1, base::worker_count(options.jobs), stop, make,
                 [&](std::size_t number, const std::string& bytes) {
                   output.write(bytes);
                   if (number >= opening.size() && number < opening.size() + objects.size())

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/error.hh"
+#include "base/workers.hh"
 #include "repository/objects_of.hh"
 #include "transfer/ordered.hh"
 
@@ -50,7 +51,7 @@ class Import {
                          report::Unit::bytes);
     std::uint64_t done = 0;
     make_in_order(
-        items_.size(), worker_count(jobs), stop,
+        items_.size(), base::worker_count(jobs), stop,
         [&](std::size_t number, Bench& bench, std::string& /*piece*/) { take(items_[number], bench); },
         [&](std::size_t number, const std::string& /*piece*/) {
           reporter.progress(done += items_[number].ref.plain_bytes);

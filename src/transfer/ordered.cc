@@ -103,9 +103,4 @@ void make_in_order(std::size_t count, unsigned jobs, const std::stop_token& stop
   Line(count, useful, stop, make).take_all(take);
 }
 
-unsigned worker_count(unsigned wanted) {
-  constexpr unsigned most = 64;
-  return std::clamp(wanted == 0 ? std::thread::hardware_concurrency() : wanted, 1U, most);
-}
-
 }  // namespace tmb::transfer

@@ -27,7 +27,4 @@ using Take = std::function<void(std::size_t number, const std::string& piece)>;
 void make_in_order(std::size_t count, unsigned jobs, const std::stop_token& stop, const Make& make,
                    const Take& take);
 
-// 0: one for each processor.
-unsigned worker_count(unsigned wanted);
-
 }  // namespace tmb::transfer

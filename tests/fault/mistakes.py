@@ -2,6 +2,7 @@
 """The mistakes that seeded_mistakes.py puts into the tree, each with the test that has to notice it."""
 
 BACKUP = "integration/backup_test.py"
+RESTORE = "integration/restore_test.py"
 REFUSAL = "integration/backup_refusal_test.py"
 KILL = "fault/backup_kill_test.py"
 KEYS = "integration/keys_test.py"
@@ -49,7 +50,7 @@ MISTAKES = [
      UNIT, "every flipped bit*"),
     ("manifest read without its checksum", [("src/repository/sealed_json.cc", "if (tail.substr(checksum_key.size(), 64) !=", "if (false && tail.substr(0, 1) !=")],
      UNIT, "every flipped bit*"),
-    ("manifest of another repository accepted", [("src/repository/repository.cc", " || manifest.repository_id != repository_id", "")],
+    ("manifest of another repository accepted", [("src/repository/repository.cc", "manifest.repository_id != repository_id", "(manifest.repository_id != repository_id && false)")],
      UNIT, "a manifest of another repository*"),
     ("content there already is trusted by its name", [("src/repository/object_store.cc", "if (there == true) return stored;", "if (there) return stored;")],
      UNIT, "an object that is there under the right name*"),
@@ -306,7 +307,7 @@ MISTAKES = [
      UNIT, "code of the file's author is told*"),
     ("a gzip may end anywhere", [("src/archive/sources.cc", 'if (stream_.avail_in == 0 && !refill()) fail("it ends too early");', "if (stream_.avail_in == 0 && !refill()) break;")],
      UNIT, "every cut of a gzip is seen"),
-    ("the objects of a .tmb are not read", [("src/restore/verify.cc", "run_workers(worker_count(jobs), stop,", "run_workers(jobs, stop,")],
+    ("the objects of a .tmb are not read", [("src/restore/verify.cc", "base::run_workers(base::worker_count(jobs), stop,", "run_workers(jobs, stop,")],
      "integration/told_test.py", "Told.test_damage_anywhere_in_a_tmb_is_seen"),
     ("a settings file holds every table", [("src/repository/manifest.cc", 'return table.schema != "public" ||', "return false &&"),
                                            ("src/transfer/export_settings.cc", "if (manifest.tables.size() != teslamate::settings_tables.size())", "if (false)")],
@@ -319,4 +320,11 @@ MISTAKES = [
      "integration/import_test.py", "Import.test_what_a_timer_took_and_a_person_brings_back_is_the_person_s"),
     ("Tracearr's word for its server is not heard", [("src/restore/file_input.cc", "said > m.server_version_number) {", "said < 0) {")],
      "integration/foreign_corpus_test.py", "Corpus.test_every_file_has_its_code_and_message_and_nothing_is_touched"),
+    # What a restore proves, and when.
+    ("what only looks does not decode", [("src/restore/restore.cc", "options.dry_run || options.in_place ? Proof::content", "options.in_place ? Proof::content")],
+     RESTORE, "RestoreTest.test_rows_that_are_not_what_their_name_says_are_13_however_good_their_checksum"),
+    ("what replaces the live rows itself is not decoded first", [("src/restore/restore.cc", "options.dry_run || options.in_place ? Proof::content", "options.dry_run ? Proof::content")],
+     RESTORE, "RestoreTest.test_rows_that_are_not_what_their_name_says_are_13_however_good_their_checksum"),
+    ("stored bytes are not held against their checksum", [("src/repository/object_store.cc", "  const char* problem = look(type, file, header, keys);\n  if (problem == nullptr && header.plain_bytes", "  const char* problem = look(type, file, header, keys) == nullptr ? nullptr : nullptr;\n  if (problem == nullptr && header.plain_bytes")],
+     RESTORE, "RestoreTest.test_a_flipped_bit_in_any_object_is_13_before_anything_is_touched"),
 ]

@@ -117,7 +117,23 @@ TEST_CASE("a terminal gets a bar that a line of text removes and that ends full"
   screen.reporter->note("n");
   CHECK_THAT(screen.err(), ContainsSubstring("\r\x1b[Kn\n"));
   screen.reporter->end_phase("1.0 kB");
-  CHECK_THAT(screen.err(), ContainsSubstring("████████████████████ 1.0 kB  0.0 s\n"));
+  CHECK_THAT(screen.err(), ContainsSubstring(" █████████████ 1.0 kB  0.0 s\n"));
+}
+
+TEST_CASE("the bar is 20 cells where there is room, less where not, and none next to long words") {
+  const auto ended = [](unsigned width, const std::string& words) {
+    Screen screen({.progress = true, .width = width});
+    screen.reporter->begin_phase("reading", "manifests", 1, Unit::items);
+    screen.reporter->end_phase(words);
+    const std::string all = screen.err();
+    return all.substr(all.rfind("reading"));
+  };
+  const std::string bar = "████████████████████";
+  CHECK(ended(80, "1 snapshot") == "reading  manifests               " + bar + " 1 snapshot  0.0 s\n");
+  CHECK(ended(80, "1 snapshot, 180 objects") ==
+        "reading  manifests               ████████████████ 1 snapshot, 180 objects  0.0 s\n");
+  CHECK(ended(60, "1 snapshot, 180 objects") ==
+        "reading  manifests               1 snapshot, 180 objects  0.0 s\n");
 }
 
 TEST_CASE("what reaches the screen cannot control it") {

@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: MIT
-#include "restore/workers.hh"
+#include "restore/index_memory.hh"
 
 #include <algorithm>
 #include <fstream>
-#include <thread>
 
 namespace tmb::restore {
-
-unsigned worker_count(unsigned wanted) {
-  constexpr unsigned most = 64;
-  return std::clamp(wanted == 0 ? std::thread::hardware_concurrency() : wanted, 1U, most);
-}
 
 std::uint64_t index_memory_mb(const postgres::ConnectionSettings& settings, unsigned jobs) {
   constexpr std::uint64_t least = 64;

@@ -3,6 +3,7 @@
 
 #include "base/error.hh"
 #include "catalog/admin.hh"
+#include "restore/in_place.hh"
 #include "restore/marker.hh"
 #include "restore/swap.hh"
 
@@ -46,6 +47,8 @@ std::vector<std::string> clear_leftovers(Session& s) {
       s.journal.remove();
       done.push_back("an interrupted restore had not touched " + printable(s.database) +
                      " yet; what it had loaded is removed");
+    } else if (journal->operation == "in-place") {
+      done.push_back(recover_in_place(s, *journal));
     } else {
       done.push_back(Swap(s, *journal).recover());
     }

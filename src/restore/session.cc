@@ -138,7 +138,7 @@ void forget_journal(const Session& session) {
     session.journal.remove();
   } catch (const Error& error) {
     session.reporter.warning(error.message() +
-                             "; all is done, but the next run will take it for unfinished: "
+                             "; nothing is left to do, but the next run would take it for unfinished: "
                              "delete that file");
   }
 }

@@ -32,7 +32,7 @@ class CommandsTest(unittest.TestCase):
         pg.sql("postgres", f"CREATE DATABASE {LIVE} TEMPLATE pristine")
         assert_exit(self.ws.backup(LIVE), 0)
         pg.sql(LIVE, "DELETE FROM charges")
-        self.standin = DockerStandin(self.ws)
+        self.standin = DockerStandin(self.ws, leaves_something_running=True)
         self.folder, self.docker = self.standin.folder, self.standin.program
         self.configure, self.hook = self.standin.configure, self.standin.hook
         self.calls, self.is_running = self.standin.calls, self.standin.is_running

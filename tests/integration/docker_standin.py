@@ -16,7 +16,7 @@ echo "$1" >>calls
 if grep -qx "$1" refuse 2>/dev/null; then echo "first line"; echo "no: $1" >&2; exit 4; fi
 if grep -qx "once-$1" refuse 2>/dev/null; then rm refuse; echo "not this time" >&2; exit 5; fi
 case $1 in
-  start) touch running; (sleep 30 &) ;;
+  start) touch running; {background} ;;
   stop) grep -qx deaf refuse 2>/dev/null || rm -f running ;;
   status) if [ -e running ]; then echo true; else echo false; fi ;;
   slow) sleep 60 ;;
@@ -28,12 +28,12 @@ esac
 class DockerStandin:
     """Runs at first. Hooks of the settings are written here, too: they are commands like those."""
 
-    def __init__(self, ws: Workspace):
+    def __init__(self, ws: Workspace, *, leaves_something_running: bool = False):
         self.ws = ws
         self.folder = ws.folder / "docker"
         self.folder.mkdir()
         self.program = self.folder / "docker.sh"
-        self.program.write_text(SCRIPT.format(folder=self.folder))
+        self.program.write_text(SCRIPT.format(folder=self.folder, background="(sleep 30 &)" if leaves_something_running else ":"))
         self.program.chmod(0o755)
         self.run()
 

@@ -248,34 +248,37 @@ class CutOff(Stage):
         self.assertEqual(said, {False, True})
         self.assertGreater(struck, 15)
 
-    def commit_at(self) -> tuple[int, int]:
-        """The numbers of the sendto that carries COMMIT and of the recvfrom that reads its answer."""
+    def cut(self, many: bool = False, before: int = 0) -> Result:
+        """A run in which the answer to COMMIT is lost, or one `before` it; `many`: and everything that the server says later.
+        Of the main thread alone: pg_dump talks, too."""
         talk = self.talk("sendto", "recvfrom")
-        commit = max(i for i, (call, rest) in enumerate(talk) if call == "sendto" and "COMMIT" in rest
-                     and "DROP" not in rest and any("pg_current_xact_id" in r for _, r in talk[i - 8:i]))
-        before = [call for call, _ in talk[:commit]]
-        return before.count("sendto") + 1, before.count("recvfrom") + 1
+        commit = max(i for i, (call, rest) in enumerate(talk) if call == "sendto" and "COMMIT" in rest)
+        while "pg_current_xact_id" not in "".join(rest for _, rest in talk[commit - 8:commit]):
+            commit = max(i for i, (call, rest) in enumerate(talk[:commit]) if call == "sendto" and "COMMIT" in rest)
+        number = [call for call, _ in talk[:commit]].count("recvfrom") + 1 - before
+        log = self.ws.folder / "cut"
+        wrap = ["strace", "-qq", "-s", "200", "-o", str(log), "-e", "trace=sendto,recvfrom",
+                "-e", f"inject=recvfrom:error=ECONNRESET:when={number}{'+' if many else ''}"]
+        result = self.ws.start(*self.command, wrap=wrap).wait(300)
+        lines = log.read_text().splitlines()
+        struck = next(i for i, line in enumerate(lines) if "INJECTED" in line)
+        asked = [line for line in lines[:struck] if line.startswith("sendto")][-1]
+        self.assertIn("pg_current_xact_id" if before else "COMMIT", asked)
+        return result
 
-    def test_a_commit_that_is_not_sent_changes_nothing(self):
-        number, _ = self.commit_at()
-        result = self.ws.run_traced(*self.command, inject=f"sendto:error=ECONNRESET:when={number}")
-        assert_exit(result, 15)
+    def test_cut_off_before_commit_nothing_is_changed(self):
+        result = assert_exit(self.cut(before=1), 15)
         self.assertIn("nothing was changed; teslamate holds the data from before", result.err)
         self.assert_same(self.newer)
         self.assert_over()
 
     def test_a_commit_whose_answer_is_lost_is_looked_up(self):
-        _, number = self.commit_at()
-        result = self.ws.run_traced(*self.command, inject=f"recvfrom:error=ECONNRESET:when={number}")
-        self.assertIn("(INJECTED)", result.trace)
-        assert_exit(result, 0)
+        assert_exit(self.cut(), 0)
         self.assert_same(self.old)
         self.assert_over()
 
     def test_a_commit_that_cannot_be_looked_up_is_in_doubt_and_abort_settles_it(self):
-        _, number = self.commit_at()
-        result = self.ws.run_traced(*self.command, inject=f"recvfrom:error=ECONNRESET:when={number}+", timeout=300)
-        assert_exit(result, 20)
+        result = assert_exit(self.cut(many=True), 20)
         self.assertIn("either the restored data or that from before", result.err)
         self.assertFalse(self.standin.is_running())
         self.assertIsNotNone(self.journal())

@@ -46,7 +46,7 @@ std::vector<std::string> clear_leftovers(Session& s) {
       if (journal->operation != "rollback") drop_unmarked(s, *journal);
       s.journal.remove();
       done.push_back("an interrupted restore had not touched " + printable(s.database) +
-                     " yet; what it had loaded is removed");
+                     " yet; nothing half-loaded is left of it");
     } else if (journal->operation == "in-place") {
       done.push_back(recover_in_place(s, *journal));
     } else {

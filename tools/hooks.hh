@@ -74,13 +74,16 @@ class Hooks {
   std::string program_;
 };
 
-// `run`, with the hook on_failure behind it. What a hook itself refused is a failure too.
+// `run`, with the hook on_failure behind it, unless `wanted` is false: a dry run, which calls no hook. What a
+// hook itself refused is a failure too; that another run is at work is none, nor is a slip of the keyboard.
 template <typename RunProgram>
-base::ExitCode with_failure_hook(cli::Context& context, const std::string& program, const RunProgram& run) {
+base::ExitCode with_failure_hook(cli::Context& context, const std::string& program, bool wanted,
+                                 const RunProgram& run) {
   try {
     return run();
   } catch (const base::Error& error) {
-    Hooks(context, program).on_failure(error);
+    const bool failure = error.code() != base::ExitCode::locked && error.code() != base::ExitCode::usage;
+    if (wanted && failure) Hooks(context, program).on_failure(error);
     throw;
   }
 }

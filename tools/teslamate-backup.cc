@@ -108,7 +108,7 @@ int main(int argc, char** argv) {
   return cli::run_main(
       argc, argv, info, [&](CLI::App& app) { add_options(app, options); },
       [&](cli::Context& context) {
-        return tools::with_failure_hook(context, "teslamate-backup", [&] {
+        return tools::with_failure_hook(context, "teslamate-backup", !options.backup.dry_run, [&] {
           return tools::record_run(context, "backup", !options.backup.dry_run && !options.file.wanted(),
                                    [&] { return run(options, context); });
         });

@@ -61,7 +61,8 @@ ExitCode run(tools::RestoreOptions& options, cli::Context& context) {
                              clock,
                              services.get(),
                              [&](const std::string& question) { context.confirm(question); },
-                             {}};
+                             {},
+                             [&](const std::string& question) { return context.ask(question); }};
   const auto began = std::chrono::steady_clock::now();
   restore::Outcome outcome;
   if (options.rollback) {
@@ -106,7 +107,7 @@ int main(int argc, char** argv) {
   return cli::run_main(
       argc, argv, info, [&](CLI::App& app) { tools::add_restore_options(app, options); },
       [&](cli::Context& context) {
-        return tools::with_failure_hook(context, "teslamate-restore", [&] {
+        return tools::with_failure_hook(context, "teslamate-restore", !options.restore.dry_run, [&] {
           return tools::record_run(context, "restore", !options.restore.dry_run,
                                    [&] { return run(options, context); });
         });

@@ -2,8 +2,6 @@
 // From a program's context to what the maintenance operations work with.
 #pragma once
 
-#include <unistd.h>
-
 #include <optional>
 
 #include "cli/run_main.hh"
@@ -16,14 +14,8 @@ namespace tmb::maintenance {
 
 // nullopt where there is no terminal, or --yes was said: then the safer way is taken.
 inline std::optional<bool> ask(const cli::Context& context, const std::string& question) {
-  if (context.yes || ::isatty(STDIN_FILENO) != 1 || ::isatty(STDERR_FILENO) != 1) return std::nullopt;
-  try {
-    context.confirm(question);
-    return true;
-  } catch (const base::Error& error) {
-    if (error.code() != base::ExitCode::refused) throw;
-    return false;
-  }
+  if (context.yes || !context.on_terminal()) return std::nullopt;
+  return context.ask(question);
 }
 
 // With the key of the repository, where that is encrypted: then the undo files are, too. nullopt without a

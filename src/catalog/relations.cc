@@ -154,8 +154,21 @@ TransactionEnd read_transaction_end(Connection& connection, const std::string& t
     if (r.text(0, 0) == "committed") return TransactionEnd::committed;
     if (r.text(0, 0) == "aborted") return TransactionEnd::aborted;
     return r.text(0, 0) == "in progress" ? TransactionEnd::running : TransactionEnd::unknown;
-  } catch (const DatabaseError&) {
-    return TransactionEnd::unknown;  // "is in the future": of another server's count
+  } catch (const DatabaseError& error) {
+    // "is in the future": no such id was ever given, or a crash took it back. A standby may not know it yet.
+    const bool future = error.sqlstate() == "22023";
+    const bool standby = connection.query("SELECT pg_is_in_recovery()").boolean(0, 0);
+    return future && !standby ? TransactionEnd::aborted : TransactionEnd::unknown;
+  }
+}
+
+void end_transaction(Connection& connection, const std::string& transaction) {
+  try {
+    connection.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_xid = $1::xid8::xid",
+        {transaction});
+  } catch (const DatabaseError& error) {
+    if (error.sqlstate() != "42501") throw;
   }
 }
 

@@ -75,8 +75,10 @@ struct DatabaseIdentity {
 DatabaseIdentity read_identity(postgres::Connection& connection);
 
 enum class TransactionEnd { committed, aborted, running, unknown };
-// How the transaction of this id (64 bit, as current_transaction names it) ended on this server; unknown when
-// it is too long ago or was never here.
+// How the transaction of this id (64 bit, as current_transaction names it) ended on the server that gave it;
+// unknown when it is too long ago, or on a standby that has not come so far.
 TransactionEnd read_transaction_end(postgres::Connection& connection, const std::string& transaction);
+// Asks the session in which it runs to end. Does not wait; no error when there is none, or none of ours.
+void end_transaction(postgres::Connection& connection, const std::string& transaction);
 
 }  // namespace tmb::catalog

@@ -151,12 +151,21 @@ void drop_user_content(Connection& c) {
   for (const std::string& statement : first_column(statements)) c.execute(statement);
 }
 
-std::string current_transaction(Connection& c) {
-  return c.query("SELECT pg_current_xact_id()::text").string(0, 0);
+std::vector<std::string> lock_against_writes(Connection& c) {
+  const Result tables = c.query(
+      "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = "
+      "c.relnamespace WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> "
+      "'information_schema' AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass "
+      "AND e.objid = c.oid AND e.deptype = 'e') ORDER BY 1");
+  std::vector<std::string> out = first_column(tables);
+  std::string list;
+  for (const std::string& table : out) list += (list.empty() ? "ONLY " : ", ONLY ") + table;
+  if (!out.empty()) c.execute("LOCK TABLE " + list + " IN EXCLUSIVE MODE");
+  return out;
 }
 
-bool is_committed(Connection& c, const std::string& transaction) {
-  return c.query("SELECT coalesce(pg_xact_status($1::xid8), '') = 'committed'", {transaction}).boolean(0, 0);
+std::string current_transaction(Connection& c) {
+  return c.query("SELECT pg_current_xact_id()::text").string(0, 0);
 }
 
 std::string newest_row(Connection& c, const std::string& schema, const std::string& name,

@@ -52,9 +52,12 @@ void try_earthdistance(postgres::Connection& connection, const std::string& sche
 // Drops all that users made: schemas but public, and what is in public. Extensions and what they own stay.
 void drop_user_content(postgres::Connection& connection);
 
-// The id of the running transaction, and whether one of that id was committed.
+// Locks every table that drop_user_content would drop: it can be read, and nobody but this transaction
+// writes to it. Returns their names, quoted and sorted.
+std::vector<std::string> lock_against_writes(postgres::Connection& connection);
+
+// The id of the running transaction.
 std::string current_transaction(postgres::Connection& connection);
-bool is_committed(postgres::Connection& connection, const std::string& transaction);
 
 // The newest value of a table's date column as text; empty when there is no such table, column or row.
 std::string newest_row(postgres::Connection& connection, const std::string& schema, const std::string& name,

@@ -77,15 +77,19 @@ const base::Path& Context::repository() const {
   return settings.repository;
 }
 
-void Context::confirm(const std::string& question) const {
-  if (yes) return;
+bool Context::ask(const std::string& question) const {
+  if (yes) return true;
   // The answer must come from a person: a pipe that says "y" to everything is what --yes is for.
   if (!on_terminal()) {
     throw Error(ExitCode::refused, "this has to be confirmed and there is no terminal to ask on: " + question)
         .with_hint("say --yes if you are sure");
   }
   base::write_all(STDERR_FILENO, base::printable(question) + " [y/N] ", "the terminal");
-  if (!is_yes(read_answer(stop))) throw Error(ExitCode::refused, "not confirmed");
+  return is_yes(read_answer(stop));
+}
+
+void Context::confirm(const std::string& question) const {
+  if (!ask(question)) throw Error(ExitCode::refused, "not confirmed");
 }
 
 bool Context::on_terminal() const { return ::isatty(STDIN_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1; }

@@ -51,8 +51,10 @@ struct Context {
 
   // --repository or its setting. Throws no_repository when neither is given.
   const base::Path& repository() const;
-  // Asks on the terminal, yes or no. Returns when the answer is yes or --yes was given. Throws refused when
-  // the answer is no or there is no terminal to ask on; `what` completes "not confirmed: …".
+  // Asks on the terminal, yes or no; yes without asking when --yes was given. Throws refused when there is no
+  // terminal to ask on.
+  bool ask(const std::string& question) const;
+  // The same where no answer but yes lets the program go on: throws refused on no.
   void confirm(const std::string& question) const;
   // One line from the terminal, not echoed. Throws wrong_key when there is no terminal to ask on.
   base::Secret ask_secret(const std::string& question) const;

@@ -113,6 +113,8 @@ std::optional<Journal> JournalFile::read() const {
     j.staging_oid = json.at("staging_oid").get<std::uint32_t>();
     j.kept = narrow(json.at("kept").get<std::string>());
     j.snapshot = json.at("snapshot").get<std::string>();
+    j.before = json.value("before", "");
+    j.transaction = json.value("transaction", "");
     for (const Json& unit : json.at("units")) {
       j.units.push_back({unit.at("name").get<std::string>(), unit.at("was_active").get<bool>(),
                          unit.at("keep_stopped").get<bool>()});
@@ -147,6 +149,8 @@ void JournalFile::write(const Journal& j) const {
                      {"staging_oid", j.staging_oid},
                      {"kept", widen(j.kept)},
                      {"snapshot", j.snapshot},
+                     {"before", j.before},
+                     {"transaction", j.transaction},
                      {"units", units},
                      {"live_comment", optional_text(j.live_comment)},
                      {"staging_comment", optional_text(j.staging_comment)}};

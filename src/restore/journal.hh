@@ -31,7 +31,7 @@ struct UnitRecord {
 
 struct Journal {
   std::string run;
-  std::string operation;  // restore, as-database or rollback
+  std::string operation;  // restore, as-database, in-place or rollback
   Step step = Step::staging;
   std::string system_identifier;  // of the server
   std::string live;               // the name that is to be live
@@ -40,6 +40,10 @@ struct Journal {
   std::uint32_t staging_oid = 0;  // 0 until it is made
   std::string kept;               // the name that the old one gets; empty: there was none
   std::string snapshot;           // empty in a rollback
+  // In place: the snapshot of what was there before, and the transaction that replaces it; empty: COMMIT was
+  // not sent yet.
+  std::string before;
+  std::string transaction;
   std::vector<UnitRecord> units;
   // Comments that are not in the databases themselves any more: of the staging one in a rollback.
   std::optional<std::string> live_comment;
@@ -55,6 +59,7 @@ class JournalFile {
   std::optional<Journal> read() const;
   // Durable when it returns. Throws local_io.
   void write(const Journal& journal) const;
+  // Throws local_io. Nothing there is no error.
   void remove() const;
   const base::Path& path() const { return path_; }
 

@@ -3,6 +3,7 @@
 
 #include "base/error.hh"
 #include "catalog/admin.hh"
+#include "restore/in_place.hh"
 #include "restore/marker.hh"
 #include "restore/swap.hh"
 
@@ -45,7 +46,9 @@ std::vector<std::string> clear_leftovers(Session& s) {
       if (journal->operation != "rollback") drop_unmarked(s, *journal);
       s.journal.remove();
       done.push_back("an interrupted restore had not touched " + printable(s.database) +
-                     " yet; what it had loaded is removed");
+                     " yet; nothing half-loaded is left of it");
+    } else if (journal->operation == "in-place") {
+      done.push_back(recover_in_place(s, *journal));
     } else {
       done.push_back(Swap(s, *journal).recover());
     }

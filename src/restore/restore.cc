@@ -66,7 +66,7 @@ void publish_as(Session& s, StagingDatabase& staging) {
   if (!s.options.as_marked) catalog::set_database_comment(s.admin, s.options.as_database, std::nullopt);
   transaction.commit();
   staging.release();
-  s.journal.remove();
+  forget_journal(s);
 }
 
 Outcome restore_beside(Session& s, Input& input, const Target& target) {

@@ -55,7 +55,9 @@ struct Adapters {
   // Asks a person; returns on yes, throws refused otherwise.
   std::function<void(const std::string& question)> confirm;
   // Takes a snapshot of the live database as it is; used by in_place alone.
-  std::function<std::string()> take_snapshot;
+  std::function<std::string()> take_snapshot = {};
+  // Asks a person about one of several; used by drop_kept alone. Throws refused when there is nobody to ask.
+  std::function<bool(const std::string& question)> ask = {};
 };
 
 // A database that a restore replaced and kept.
@@ -119,7 +121,8 @@ Outcome roll_back(const Options& options, const Adapters& adapters, report::Repo
 // Finishes or undoes what a run that died left behind, whatever it was. Nothing left behind is no error.
 Outcome abort_leftovers(const Options& options, const Adapters& adapters, report::Reporter& reporter);
 
-// Drops kept databases older than Options::keep_old_days, after asking for each.
+// Drops kept databases older than Options::keep_old_days, after asking for each; no leaves that one. Whatever
+// it throws says which were dropped already.
 Outcome drop_kept(const Options& options, const Adapters& adapters, report::Reporter& reporter);
 
 }  // namespace tmb::restore

@@ -112,12 +112,24 @@ Outcome drop_kept(const Options& options, const Adapters& adapters, report::Repo
     Outcome out;
     out.operation = "drop-kept";
     out.live_database = session.database;
-    for (const KeptDatabase& kept : list_kept(session, true)) {
-      if (session.began - kept.since < std::chrono::days(options.keep_old_days)) continue;
-      adapters.confirm("Drop " + printable(kept.name) + " (" + report::byte_size(kept.bytes) +
-                       ", kept since " + base::local_time(kept.since) + ") for good?");
-      catalog::drop_database(session.admin, kept.name);
-      out.lines.push_back("dropped " + printable(kept.name));
+    std::string dropped;
+    try {
+      for (const KeptDatabase& kept : list_kept(session, true)) {
+        if (session.began - kept.since < std::chrono::days(options.keep_old_days)) continue;
+        const std::string name = printable(kept.name);
+        if (!adapters.ask("Drop " + name + " (" + report::byte_size(kept.bytes) + ", kept since " +
+                          base::local_time(kept.since) + ") for good?")) {
+          out.lines.push_back("left " + name);
+          continue;
+        }
+        catalog::drop_database(session.admin, kept.name);
+        dropped += (dropped.empty() ? "" : ", ") + name;
+        out.lines.push_back("dropped " + name);
+      }
+    } catch (Error& error) {
+      if (dropped.empty()) throw;
+      throw Error(error.with_state("dropped " + dropped + "; " + printable(session.database) +
+                                   " and the other kept databases are as they were"));
     }
     if (out.lines.empty())
       out.lines.push_back("no kept database is older than " + std::to_string(options.keep_old_days) +

@@ -133,6 +133,16 @@ Session open_session(const Options& options, const Adapters& adapters, report::R
           std::move(system)};
 }
 
+void forget_journal(const Session& session) {
+  try {
+    session.journal.remove();
+  } catch (const Error& error) {
+    session.reporter.warning(error.message() +
+                             "; nothing is left to do, but the next run would take it for unfinished: "
+                             "delete that file");
+  }
+}
+
 void remove_dead_staging(Session& session) {
   for (const catalog::DatabaseEntry& entry : catalog::read_databases(session.admin)) {
     const std::optional<Marker> marker = parse_marker(entry.comment);

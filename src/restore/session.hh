@@ -45,6 +45,9 @@ postgres::Connection open_admin(const postgres::ConnectionSettings& settings, co
 postgres::Connection reopen_admin(const postgres::ConnectionSettings& settings, const std::string& live,
                                   std::chrono::seconds patience);
 
+// The journal goes. For when all is done: a failure is a warning, for it makes nothing undone.
+void forget_journal(const Session& session);
+
 // Databases of dead runs that carry our staging marker are dropped. Those of living runs elsewhere are not.
 void remove_dead_staging(Session& session);
 

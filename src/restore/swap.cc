@@ -100,7 +100,6 @@ void Swap::write_step(Step step) {
 
 void Swap::take_down() {
   write_step(Step::stopping);
-  down_since_ = std::chrono::steady_clock::now();
   units_.take_down(journal_.units);
 }
 
@@ -163,8 +162,7 @@ void Swap::exchange_names() {
 void Swap::bring_up() {
   write_step(Step::starting);
   units_.bring_up(journal_.units, Units::Data::restored);
-  if (down_since_)
-    down_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - *down_since_).count();
+  down_seconds_ = units_.seconds_down();
   units_.watch([&] { return live_database_answers(); });
   units_.announce_start();
 }
@@ -198,7 +196,7 @@ void Swap::finish() {
     session_->reporter.warning("the kept database " + printable(journal_.kept) +
                                " still allows no connections (" + error.message() + ")");
   }
-  session_->journal.remove();
+  forget_journal(*session_);
 }
 
 void Swap::undo_exchange() {
@@ -257,7 +255,7 @@ void Swap::put_back(const Error& cause, bool& was_live) {
     if (!units_.are_free(journal_.units)) throw;
     left_down_ = error;
   }
-  session_->journal.remove();
+  forget_journal(*session_);
 }
 
 // A server that restarts, or ends our session, on the way back is met again: every step of it may be done

@@ -62,7 +62,6 @@ class Swap {
   Journal journal_;
   Units units_;
   std::optional<postgres::Connection> admin_;  // without a stop token: it is never cancelled
-  std::optional<std::chrono::steady_clock::time_point> down_since_;
   double down_seconds_ = 0;
   std::optional<base::Error> left_down_;  // why a unit did not come up on the old data either
 };

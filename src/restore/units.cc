@@ -73,13 +73,21 @@ service::Advice Units::advice(const std::string& unit) const {
 }
 
 void Units::take_down(const std::vector<UnitRecord>& units) {
-  if (control_ == nullptr) return;
   // All are held before the first stops: none may pull another one up again.
-  for (const UnitRecord& unit : units) control_->hold(unit.name);
+  if (control_ != nullptr) {
+    for (const UnitRecord& unit : units) control_->hold(unit.name);
+  }
+  if (!down_since_) down_since_ = std::chrono::steady_clock::now();
+  if (control_ == nullptr) return;
   for (const UnitRecord& unit : units) {
     const service::StopResult result = control_->stop(unit.name, std::nullopt, {});
     if (!result.warning.empty()) reporter_->note(result.warning);
   }
+}
+
+double Units::seconds_down() const {
+  if (!down_since_) return 0;
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - *down_since_).count();
 }
 
 void Units::confirm_down(const std::vector<UnitRecord>& units) {

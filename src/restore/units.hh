@@ -6,6 +6,7 @@
 #include <chrono>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,8 @@ class Units {
 
   // Holds and stops each, in order; cannot be interrupted. Throws service.
   void take_down(const std::vector<UnitRecord>& units);
+  // Since take_down asked the first of them to stop; holding them before that stops nothing yet.
+  double seconds_down() const;
   // Throws service unless every unit is down at this moment.
   void confirm_down(const std::vector<UnitRecord>& units);
   // Whether none is held any more; false also where systemd does not say.
@@ -56,6 +59,7 @@ class Units {
   const Options* options_;
   report::Reporter* reporter_;
   bool answered_before_ = false;
+  std::optional<std::chrono::steady_clock::time_point> down_since_;
 };
 
 }  // namespace tmb::restore

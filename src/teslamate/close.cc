@@ -151,29 +151,40 @@ Error failure(const CloseOptions& options, const Record& record, const RpcAnswer
   return Error(ExitCode::service, what + ": " + why).with_state(state).with_hint(hint);
 }
 
-bool is_closed_now(Connection& connection, const CloseOptions& options, const Record& record) {
-  const auto now = read_records(connection, options.kind, {record.id});
-  return now.empty() || !now.front().open;
+bool is_closed_now(Connection& connection, const CloseOptions& options, const Record& record,
+                   const CloseResult& result) {
+  try {
+    const auto now = read_records(connection, options.kind, {record.id});
+    return now.empty() || !now.front().open;
+  } catch (Error& error) {
+    if (result.undo.empty()) throw Error(error.with_state(state_of(record, options.kind)));
+    throw Error(error.with_state(subject_of(record, options.kind) + " has changed; teslamate-undo " +
+                                 result.undo.stem().string()));
+  }
 }
 
 // Reads back what TeslaMate did, on a new connection where the old one is of no use any more: its statements
 // are cancelled by a stop, or the server was restarted meanwhile.
 CloseResult read_back(const UndoStore& store, const UndoEntry& pending, const MaintenanceAdapters& adapters,
                       Connection& connection, bool may_still_happen, const std::stop_token& stop) {
+  const auto with_state = [&](Error error) {
+    return error
+        .with_state("what TeslaMate did is not known yet; the row as it was is kept in " +
+                    base::printable(store.folder().string()))
+        .with_hint("teslamate-undo --list says it, once that is mended");
+  };
   try {
     if (stop.stop_requested()) connection = Connection::open(adapters.database);
     return finish_record(store, pending, connection, may_still_happen);
   } catch (const Error& error) {
-    if (error.code() != ExitCode::cannot_connect && error.code() != ExitCode::database) throw;
+    if (error.code() != ExitCode::cannot_connect && error.code() != ExitCode::database)
+      throw Error(with_state(error));
   }
   try {
     connection = Connection::open(adapters.database);
     return finish_record(store, pending, connection, may_still_happen);
-  } catch (Error& error) {
-    throw Error(error
-                    .with_state("what TeslaMate did is not known yet; the row as it was is kept in " +
-                                base::printable(pending.path.string()))
-                    .with_hint("teslamate-undo --list says it, once the database answers again"));
+  } catch (const Error& error) {
+    throw Error(with_state(error));
   }
 }
 
@@ -205,7 +216,7 @@ void close_one(const CloseOptions& options, const Record& record, const Maintena
   const CloseResult result =
       read_back(store, pending, adapters, connection, answer.timed_out || stop.stop_requested(), stop);
   const bool changed = !result.undo.empty();
-  const bool closed = is_closed_now(connection, options, record);
+  const bool closed = is_closed_now(connection, options, record, result);
   if (!answer.ok || !closed || (!changed && record.open)) {
     if (stop.stop_requested()) {
       Error cut = failure(options, record, answer, result);

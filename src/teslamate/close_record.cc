@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "teslamate/close_record.hh"
 
+#include <chrono>
+
 #include "base/error.hh"
 #include "teslamate/record_rows.hh"
 
@@ -108,9 +110,11 @@ CloseResult finish_record(const UndoStore& store, const UndoEntry& pending, Conn
 }
 
 std::optional<UndoEntry> settle_close(const UndoStore& store, const UndoEntry& pending,
-                                      Connection& connection) {
-  const CloseResult result = finish_record(store, pending, connection, false);
-  if (result.undo.empty()) return std::nullopt;
+                                      Connection& connection, base::Time now) {
+  const base::Time asked = base::parse_iso_utc(UndoReader(pending.path, store.seal()).header().time);
+  const bool may_still_happen = now - asked < std::chrono::days(1);
+  const CloseResult result = finish_record(store, pending, connection, may_still_happen);
+  if (result.undo.empty()) return may_still_happen ? std::optional(pending) : std::nullopt;
   return UndoEntry{result.undo, pending.name, UndoState::done};
 }
 

@@ -29,8 +29,9 @@ struct CloseResult {
 CloseResult finish_record(const UndoStore& store, const UndoEntry& pending, postgres::Connection& connection,
                           bool may_still_happen);
 
-// nullopt when nothing happened.
+// The same for a .pending file that was found. nullopt when nothing happened; while the call is younger than
+// a day, TeslaMate may still be at it, and what changed nothing yet stays as it is.
 std::optional<UndoEntry> settle_close(const UndoStore& store, const UndoEntry& pending,
-                                      postgres::Connection& connection);
+                                      postgres::Connection& connection, base::Time now);
 
 }  // namespace tmb::teslamate

@@ -15,15 +15,15 @@ using postgres::Connection;
 
 namespace {
 
-constexpr int most_attempts = 40;
 constexpr std::chrono::milliseconds between_attempts{250};
 
 // How the transaction ended whose COMMIT gave no good answer. The session is ended first, so that what was
 // not committed is rolled back. A server that restarts is waited for.
 catalog::TransactionEnd read_end(Connection& connection, const postgres::ConnectionSettings& database,
-                                 const std::string& id) {
+                                 const std::string& id, std::chrono::seconds patience) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
   bool open = false;
-  for (int attempt = 0; attempt < most_attempts; ++attempt) {
+  do {
     try {
       if (!std::exchange(open, true)) connection = Connection::open(database);
       const auto end = catalog::read_transaction_end(connection, id);
@@ -32,18 +32,19 @@ catalog::TransactionEnd read_end(Connection& connection, const postgres::Connect
       open = false;
     }
     std::this_thread::sleep_for(between_attempts);
-  }
+  } while (std::chrono::steady_clock::now() < deadline);
   return catalog::TransactionEnd::unknown;
 }
 
 }  // namespace
 
 void commit(postgres::Transaction& transaction, Connection& connection,
-            const postgres::ConnectionSettings& database, const std::string& id, const Error& unknown) {
+            const postgres::ConnectionSettings& database, const std::string& id, const Error& unknown,
+            std::chrono::seconds patience) {
   try {
     transaction.commit();
   } catch (const Error&) {
-    switch (read_end(connection, database, id)) {
+    switch (read_end(connection, database, id, patience)) {
       case catalog::TransactionEnd::committed: return;
       case catalog::TransactionEnd::aborted: throw;
       case catalog::TransactionEnd::running:

@@ -93,10 +93,16 @@ struct Applied {
 };
 
 // An act that is only just being done has to end first.
-void refuse_running(const UndoEntry& entry, const UndoHeader& header, const catalog::DatabaseIdentity& here,
-                    Connection& connection) {
+void refuse_running(const UndoStore& store, const UndoEntry& entry, const UndoHeader& header,
+                    const catalog::DatabaseIdentity& here, Connection& connection) {
   if (entry.state != UndoState::pending || header.database.system_identifier != here.system_identifier)
     return;
+  if (header.transaction.empty() && store.nobody_closes()) {
+    throw Error(ExitCode::locked, printable(header.title) + ": " + header.act +
+                                      " has changed nothing so far, and TeslaMate may still be at it")
+        .with_state(nothing_changed)
+        .with_hint("to undo something else, name it: teslamate-undo --list");
+  }
   const bool running =
       header.transaction.empty() ||
       catalog::read_transaction_end(connection, header.transaction) == TransactionEnd::running;
@@ -129,11 +135,11 @@ Applied apply(Connection& connection, const UndoReader& file, bool dry_run,
 }  // namespace
 
 std::optional<UndoEntry> settle(const UndoStore& store, const UndoEntry& entry, const UndoHeader& header,
-                                Connection& connection) {
+                                Connection& connection, base::Time now) {
   if (header.database.system_identifier != catalog::read_identity(connection).system_identifier) return entry;
   if (header.transaction.empty()) {
     if (!store.nobody_closes()) return entry;
-    return settle_close(store, entry, connection);
+    return settle_close(store, entry, connection, now);
   }
   switch (catalog::read_transaction_end(connection, header.transaction)) {
     case TransactionEnd::committed: return UndoEntry{store.confirm(entry.path), entry.name, UndoState::done};
@@ -157,14 +163,14 @@ Outcome undo(const UndoOptions& options, const MaintenanceAdapters& adapters, re
   if (entry.state == UndoState::pending) {
     const UndoHeader header = UndoReader(entry.path, adapters.seal).header();
     require_database(header, here);
-    const auto settled = settle(store, entry, header, connection);
+    const auto settled = settle(store, entry, header, connection, adapters.clock.now());
     if (!settled) {
       throw Error(ExitCode::not_found,
                   printable(header.title) + ": " + header.act + " was cut off and never happened")
           .with_state(nothing_changed);
     }
     entry = *settled;
-    refuse_running(entry, header, here, connection);
+    refuse_running(store, entry, header, here, connection);
   }
   const UndoReader file(entry.path, adapters.seal);
   require_database(file.header(), here);
@@ -192,7 +198,11 @@ Outcome undo(const UndoOptions& options, const MaintenanceAdapters& adapters, re
     rethrow_conflict(error, adapters.database, "what is to come back", nothing_changed);
   }
   if (entry.state != UndoState::undone && entry.path.parent_path() == store.folder()) {
-    store.mark_undone(entry.path);
+    try {
+      store.mark_undone(entry.path);
+    } catch (const Error& error) {
+      reporter.warning("it is undone, but the undo file keeps its name: " + error.message());
+    }
   }
   return out;
 }
@@ -213,7 +223,7 @@ Outcome list_undo(const MaintenanceAdapters& adapters, report::Reporter& reporte
       if (entry.state == UndoState::pending) {
         try {
           if (!connection) connection = Connection::open(adapters.database, stop);
-          const auto settled = settle(store, entry, file.header(), *connection);
+          const auto settled = settle(store, entry, file.header(), *connection, adapters.clock.now());
           if (!settled) continue;
           entry = *settled;
         } catch (const Error& error) {

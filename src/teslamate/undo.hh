@@ -26,6 +26,6 @@ Outcome list_undo(const MaintenanceAdapters& adapters, report::Reporter& reporte
 // For an act that a crash left pending: finds out what became of it, and renames or removes its file. nullopt
 // when it never happened, the entry as it was when it cannot be told.
 std::optional<UndoEntry> settle(const UndoStore& store, const UndoEntry& entry, const UndoHeader& header,
-                                postgres::Connection& connection);
+                                postgres::Connection& connection, base::Time now);
 
 }  // namespace tmb::teslamate

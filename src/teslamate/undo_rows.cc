@@ -83,6 +83,27 @@ std::vector<std::string> key_of(const catalog::Layout& layout, const UndoSection
   return key.empty() ? section.columns : key;
 }
 
+bool has_key(const catalog::Layout& layout, const UndoSection& section) {
+  return section.change == Change::changed || !layout_of(layout, section.table).primary_key.empty();
+}
+
+// A row as one text, equal for equal rows, NULLs included: what tells rows apart that have no primary key.
+std::string row_text(const Connection& connection, const std::vector<std::string>& columns,
+                     const std::string& alias) {
+  std::string out;
+  for (const std::string& column : columns) {
+    out += (out.empty() ? "ROW(" : ", ") + alias + "." + connection.identifier(column) + "::text";
+  }
+  return out + ")::text";
+}
+
+// The row x of the file is the row t of the table.
+std::string same_row(const Connection& connection, const catalog::Layout& layout,
+                     const UndoSection& section) {
+  if (has_key(layout, section)) return same_key(connection, key_of(layout, section));
+  return row_text(connection, section.columns, "t") + " = " + row_text(connection, section.columns, "x");
+}
+
 std::string create_copy(Connection& connection, const UndoSection& section, const std::string& table,
                         std::size_t number) {
   const std::string name = "tmb_undo_" + std::to_string(number);
@@ -115,18 +136,20 @@ std::string key_text(const Connection& connection, const std::vector<std::string
   return "concat_ws(', ', " + column_list(connection, key, std::string(alias) + ".") + ")";
 }
 
-// The rows of the file that are not there as they should be.
+// Of rows that are equal in everything, as many as are missing.
+std::string to_do_without_key(const Connection& connection, const LoadedSection& s) {
+  const std::string in_file = row_text(connection, s.section.columns, "x");
+  return " FROM (SELECT x.*, " + in_file + " AS tmb_row, row_number() OVER (PARTITION BY " + in_file +
+         ") AS tmb_number FROM " + s.copy + " x) x LEFT JOIN (SELECT " +
+         row_text(connection, s.section.columns, "t") + " AS tmb_row, count(*) AS tmb_rows FROM ONLY " +
+         s.table + " t GROUP BY 1) there USING (tmb_row) WHERE x.tmb_number > coalesce(there.tmb_rows, 0)";
+}
+
+// The rows of the file whose deletion is taken back and that are not there.
 std::string to_do(const Connection& connection, const catalog::Layout& layout, const LoadedSection& s) {
-  const auto key = key_of(layout, s.section);
-  if (s.section.change == Change::deleted) {
-    return " FROM " + s.copy + " x WHERE NOT EXISTS (SELECT FROM ONLY " + s.table + " t WHERE " +
-           same_key(connection, key) + ")";
-  }
-  if (s.section.change == Change::inserted) {
-    return " FROM " + s.copy + " x JOIN ONLY " + s.table + " t ON " + same_key(connection, key);
-  }
-  return " FROM " + s.copy + " x JOIN ONLY " + s.table + " t ON " + same_key(connection, key) +
-         " WHERE NOT (" + same_text(connection, s.section.columns, was) + ")";
+  if (!has_key(layout, s.section)) return to_do_without_key(connection, s);
+  return " FROM " + s.copy + " x WHERE NOT EXISTS (SELECT FROM ONLY " + s.table + " t WHERE " +
+         same_row(connection, layout, s.section) + ")";
 }
 
 void find_unique_conflicts(Connection& connection, const catalog::Layout& layout, const LoadedSection& s,
@@ -140,8 +163,8 @@ void find_unique_conflicts(Connection& connection, const catalog::Layout& layout
     if (!known) continue;
     collect(connection,
             "SELECT " + key_text(connection, key, "t") + " FROM " + s.copy + " x JOIN ONLY " + s.table +
-                " t ON " + same_key(connection, unique.columns) + " WHERE NOT (" + same_key(connection, key) +
-                ")",
+                " t ON " + same_key(connection, unique.columns) + " WHERE NOT (" +
+                same_row(connection, layout, s.section) + ")",
             printable(s.section.table.text()) + " ",
             " has the same " + printable(unique.columns.front()) + " (" + printable(unique.name) + ")", most,
             out);
@@ -187,13 +210,14 @@ void find_section_conflicts(Connection& connection, const catalog::Layout& layou
                             std::vector<std::string>& out) {
   const auto key = key_of(layout, s.section);
   const std::string joined =
-      " FROM " + s.copy + " x JOIN ONLY " + s.table + " t ON " + same_key(connection, key);
+      " FROM " + s.copy + " x JOIN ONLY " + s.table + " t ON " + same_row(connection, layout, s.section);
   const std::string name = printable(s.section.table.text()) + " ";
   const std::string key_in_file = "SELECT " + key_text(connection, key, "x");
   if (s.section.change == Change::deleted) {
     const std::string same = same_text(connection, s.section.columns, itself);
-    s.already = static_cast<std::uint64_t>(
-        connection.query("SELECT count(*)" + joined + " AND " + same).integer(0, 0));
+    const auto missing = static_cast<std::uint64_t>(
+        connection.query("SELECT count(*)" + to_do(connection, layout, s)).integer(0, 0));
+    s.already = s.rows - std::min(s.rows, missing);
     collect(connection, key_in_file + joined + " AND NOT (" + same + ")", name,
             " is there with other content", most, out);
     find_unique_conflicts(connection, layout, s, most, out);
@@ -216,7 +240,7 @@ void find_section_conflicts(Connection& connection, const catalog::Layout& layou
           " was changed since", most, out);
   collect(connection,
           key_in_file + " FROM " + s.copy + " x WHERE NOT EXISTS (SELECT FROM ONLY " + s.table + " t WHERE " +
-              same_key(connection, key) + ")",
+              same_row(connection, layout, s.section) + ")",
           name, " is not there any more", most, out);
   find_missing_parents(connection, layout, s, all, most, out);
 }
@@ -231,7 +255,7 @@ std::string insert_statement(const Connection& connection, const catalog::Layout
 std::string delete_statement(const Connection& connection, const catalog::Layout& layout,
                              const LoadedSection& s) {
   return "DELETE FROM ONLY " + s.table + " t USING " + s.copy + " x WHERE " +
-         same_key(connection, key_of(layout, s.section)) + " RETURNING 1";
+         same_row(connection, layout, s.section) + " RETURNING 1";
 }
 
 std::string update_statement(const Connection& connection, const catalog::Layout& layout,
@@ -242,7 +266,7 @@ std::string update_statement(const Connection& connection, const catalog::Layout
            connection.identifier(was(column));
   }
   return "UPDATE ONLY " + s.table + " t SET " + set + " FROM " + s.copy + " x WHERE " +
-         same_key(connection, key_of(layout, s.section)) + " AND NOT (" +
+         same_row(connection, layout, s.section) + " AND NOT (" +
          same_text(connection, s.section.columns, was) + ")";
 }
 
@@ -253,9 +277,9 @@ void refuse_needed(Connection& connection, const catalog::Layout& layout,
   std::map<Relation, std::uint64_t> own;
   for (const LoadedSection& s : sections) {
     if (s.section.change != Change::inserted || s.rows == 0) continue;
-    const auto key = key_of(layout, s.section);
     closure.add(s.section.table,
-                "EXISTS (SELECT FROM " + s.copy + " x WHERE " + same_key(connection, key) + ")", {});
+                "EXISTS (SELECT FROM " + s.copy + " x WHERE " + same_row(connection, layout, s.section) + ")",
+                {});
     own[s.section.table] = s.rows - s.already;
   }
   closure.finish();

@@ -23,6 +23,9 @@ STATUS = "integration/status_test.py"
 NOTIFY = "integration/notify_test.py"
 LIVE = "integration/verify_live_test.py"
 BAD_DAYS = "integration/bad_days_test.py"
+IN_PLACE = "integration/in_place_test.py"
+RESTORE_CRASH = "integration/restore_crash_test.py"
+COMMANDS = "integration/commands_test.py"
 
 # name, [(file, what stands there, what stands there instead)…], program, test that must fail
 MISTAKES = [
@@ -165,7 +168,7 @@ MISTAKES = [
     ("a process that left its group keeps us", [("src/base/process.cc", "if (now - std::chrono::seconds(1) > kill_at) break;", "")],
      CLOSE, "Close.test_a_container_that_hangs_or_leaves_a_process_behind_does_not_keep_us"),
     ("read back on a connection that is gone",
-     [("src/teslamate/close.cc", "if (error.code() != ExitCode::cannot_connect && error.code() != ExitCode::database) throw;", "throw;")],
+     [("src/teslamate/close.cc", "if (error.code() != ExitCode::cannot_connect && error.code() != ExitCode::database)\n      throw Error(with_state(error));", "throw;")],
      CLOSE, "Close.test_a_server_that_restarts_during_the_call_is_asked_again"),
     ("the sequence check is the wrong way round", [("src/catalog/health.cc", "if (one.next <= one.largest)", "if (one.next > one.largest)")],
      CHECK, "Check.test_a_healthy_database_has_no_finding_and_nothing_is_changed"),
@@ -327,4 +330,45 @@ MISTAKES = [
      RESTORE, "RestoreTest.test_rows_that_are_not_what_their_name_says_are_13_however_good_their_checksum"),
     ("stored bytes are not held against their checksum", [("src/repository/object_store.cc", "  const char* problem = look(type, file, header, keys);\n  if (problem == nullptr && header.plain_bytes", "  const char* problem = look(type, file, header, keys) == nullptr ? nullptr : nullptr;\n  if (problem == nullptr && header.plain_bytes")],
      RESTORE, "RestoreTest.test_a_flipped_bit_in_any_object_is_13_before_anything_is_touched"),
+    # What is true after a failure.
+    ("others write while the present is kept", [("src/catalog/staging.cc", "IN EXCLUSIVE MODE", "IN ACCESS SHARE MODE")],
+     IN_PLACE, "Loses.test_of_what_a_writer_is_told_that_it_is_there_nothing_is_lost"),
+    ("tables made meanwhile are dropped", [("src/restore/in_place.cc", "lock_against_writes(connection) != tables", "lock_against_writes(connection).empty()")],
+     IN_PLACE, "Loses.test_a_table_that_is_made_while_the_snapshot_is_taken_ends_it"),
+    ("the present is kept before the service is down", [("src/restore/in_place.cc", "      units_.take_down(journal_.units);\n      replace_in_transaction(replace);", "      replace_in_transaction(replace);"),
+                                                        ("src/restore/in_place.cc", "    end_others(connection);\n    if (catalog", "    units_.take_down(journal_.units);\n    end_others(connection);\n    if (catalog")],
+     IN_PLACE, "Loses.test_what_the_service_writes_while_it_ends_is_in_it_too"),
+    ("a doubtful COMMIT in place counts as undone", [("src/restore/in_place.cc", "in_doubt_ = error.code() == ExitCode::needs_person;", "in_doubt_ = false && error.code() == ExitCode::needs_person;")],
+     IN_PLACE, "CutOff.test_a_commit_that_cannot_be_looked_up_is_in_doubt_and_abort_settles_it"),
+    ("abort takes every restore in place for undone", [("src/restore/in_place.cc", "if (j.transaction.empty()) return", "return")],
+     IN_PLACE, "CutOff.test_killed_anywhere_abort_tells_what_became_of_it"),
+    ("the transaction of a restore in place is not written down", [("src/restore/in_place.cc", "    write_step(Step::swapping);\n", "")],
+     IN_PLACE, "CutOff.test_killed_anywhere_abort_tells_what_became_of_it"),
+    ("a start that fails hides why the restore did", [("src/restore/in_place.cc", "      left_down = error;\n", "      throw;\n")],
+     IN_PLACE, "Tells.test_a_start_that_fails_too_does_not_hide_the_first_failure"),
+    ("a service that does not start on restored data is told as nothing changed",
+     [("src/restore/in_place.cc", "    } catch (const Error& error) {\n      throw with_restored_state(error);", "    } catch (const Error&) {\n      throw;")],
+     IN_PLACE, "Tells.test_a_start_that_fails_afterwards_says_what_is_there_and_how_to_go_back"),
+    ("a journal that stays makes a swap a failure", [("src/restore/session.cc", "  } catch (const Error& error) {\n    session.reporter.warning(error.message()", "  } catch (const Error& error) {\n    throw;\n    session.reporter.warning(error.message()")],
+     RESTORE_CRASH, "CrashTest.test_a_journal_that_cannot_be_removed_is_a_warning_and_the_swap_is_done"),
+    ("no to one kept database ends it", [("src/restore/rollback.cc", "          out.lines.push_back(\"left \" + name);\n          continue;", "          throw Error(ExitCode::refused, \"not confirmed\");")],
+     RESTORE, "RestoreTest.test_no_to_one_kept_database_leaves_that_one"),
+    ("what was dropped is not said", [("src/restore/rollback.cc", "if (dropped.empty()) throw;", "if (!dropped.empty() || dropped.empty()) throw;")],
+     RESTORE, "RestoreTest.test_cut_off_after_a_kept_database_was_dropped_it_says_which"),
+    ("a closing call that timed out is settled at once", [("src/teslamate/close_record.cc", "now - asked < std::chrono::days(1)", "now - asked < std::chrono::days(0)")],
+     CLOSE, "Close.test_a_deletion_that_comes_after_the_time_is_up_can_be_undone"),
+    ("a closing call that timed out is never settled", [("src/teslamate/close_record.cc", "now - asked < std::chrono::days(1)", "now - asked < std::chrono::days(1000)")],
+     CLOSE, "Close.test_a_call_that_hangs_ends_within_its_limit"),
+    ("a disk that fails after the deed is told as nothing", [("src/teslamate/close.cc", "ExitCode::database)\n      throw Error(with_state(error));", "ExitCode::database)\n      throw;")],
+     CLOSE, "Close.test_a_disk_that_fails_after_the_deed_is_not_called_nothing"),
+    ("NULL is never the same as NULL", [("src/teslamate/undo_rows.cc", "section.change == Change::changed || !layout_of", "section.change == Change::changed || true || !layout_of")],
+     UNDO, "Undo.test_rows_of_a_table_without_a_primary_key_come_back_once_however_often_it_is_undone"),
+    ("one row for all that are alike", [("src/teslamate/undo_rows.cc", "x.tmb_number > coalesce(there.tmb_rows, 0)", "there.tmb_rows IS NULL")],
+     UNDO, "Undo.test_rows_of_a_table_without_a_primary_key_come_back_once_however_often_it_is_undone"),
+    ("an undo file that keeps its name makes an undo a failure", [("src/teslamate/undo.cc", "      reporter.warning(\"it is undone", "      throw;\n      reporter.warning(\"it is undone")],
+     UNDO, "Undo.test_a_file_that_cannot_be_renamed_afterwards_is_a_warning"),
+    ("a dry run calls the hook for failures", [("tools/hooks.hh", "if (wanted && failure)", "if (failure)")],
+     COMMANDS, "CommandsTest.test_what_is_no_failure_calls_no_hook_for_one"),
+    ("a lock held by another run is a failure for the hook", [("tools/hooks.hh", "if (wanted && failure)", "if (wanted || (wanted && failure))")],
+     COMMANDS, "CommandsTest.test_what_is_no_failure_calls_no_hook_for_one"),
 ]

@@ -4,15 +4,16 @@ COMMIT: nothing is half done, and what is said about it is true."""
 
 from __future__ import annotations
 
+import pathlib
 import signal
 import time
 import unittest
 
-from harness import Cluster, Workspace, assert_exit, database_digest, diff_digests
+from harness import assert_exit, diff_digests
+from sample_stage import DB, SampleStage
 from standby import Standby
 from terminal import Terminal
 
-DB = "teslamate"
 # Holds a statement on that table for as long as the advisory lock 4711 is held by another.
 HOLD = """
 CREATE FUNCTION public.hold() RETURNS trigger LANGUAGE plpgsql AS
@@ -20,31 +21,11 @@ CREATE FUNCTION public.hold() RETURNS trigger LANGUAGE plpgsql AS
 CREATE TRIGGER hold AFTER INSERT OR DELETE ON drives FOR EACH STATEMENT EXECUTE FUNCTION public.hold()"""
 
 
-class Stage(unittest.TestCase):
-    maxDiff = None
-
-    @classmethod
-    def setUpClass(cls):
-        cls.pg = cls.enterClassContext(Cluster())
-        cls.pg.load_sample("template_of_it", positions=2000)
-        cls.pg.sql("template_of_it", "ANALYZE")
-
-    def setUp(self):
-        self.pg.sql("postgres", f"CREATE DATABASE {DB} TEMPLATE template_of_it")
-        self.addCleanup(self.pg.drop_db, DB)
-        self.ws = self.enterContext(Workspace(self.pg))
-        self.drive = self.pg.scalar(DB, "SELECT drive_id FROM positions WHERE drive_id IN (SELECT id FROM drives WHERE end_date "
-                                    "IS NOT NULL) GROUP BY 1 ORDER BY count(*) DESC LIMIT 1")
-        self.flags = [*self.pg.connection_flags(DB), "--state-dir", str(self.ws.state)]
-        self.deleting = ["teslamate-delete-drive", *self.flags, "--yes", "--positions", "delete", self.drive]
-        self.undoing = ["teslamate-undo", *self.flags, "--yes", "last"]
+class Stage(SampleStage):
+    positions = 2000
 
     def files(self) -> list[str]:
-        """In the undo folder, without its lock."""
-        return sorted(p.suffix or p.name for p in (self.ws.state / "undo").glob("*") if p.name != "lock")
-
-    def digest(self):
-        return database_digest(self.pg, DB)
+        return sorted(pathlib.Path(name).suffix or name for name in self.undo_files())
 
     def wait_until(self, what: str, database: str = "postgres"):
         deadline = time.monotonic() + 20

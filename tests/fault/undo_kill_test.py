@@ -4,16 +4,14 @@ nothing is lost, nothing is done twice, and the file says what became of it."""
 
 from __future__ import annotations
 
-import re
 import shutil
 import time
 import unittest
 
+import injection
 from harness import Cluster, Workspace, assert_exit, database_digest, diff_digests
 
 DB = "teslamate"
-CHANGING = ("openat", "write", "fsync", "fdatasync", "rename", "link", "unlink", "mkdir", "sendto")
-CALL = re.compile(r"^(\d+) +(\w+)\((.*)$")
 
 
 class Killed(unittest.TestCase):
@@ -48,22 +46,13 @@ class Killed(unittest.TestCase):
             time.sleep(0.02)
 
     def points(self, command: list[str]) -> list[tuple[str, int]]:
-        result = self.ws.run_traced(*command, trace=",".join("?" + c for c in CHANGING), strace_args=["-y"])
-        assert_exit(result, 0)
-        counts: dict = {}
-        out = []
-        for line in result.trace.splitlines():
-            match = CALL.match(line)
-            if not match:
-                continue
-            thread, name, rest = match.groups()
-            counts[thread, name] = counts.get((thread, name), 0) + 1
-            touches = name == "sendto" or (str(self.ws.state) in rest and (name != "openat" or "O_CREAT" in rest))
-            if touches:
-                out.append((name, counts[thread, name]))
-        # Of the many questions to the server every third; the last ones, with COMMIT, all.
-        talk = [point for point in out if point[0] == "sendto"]
-        return [point for point in out if point[0] != "sendto"] + talk[:-8:3] + talk[-8:]
+        calls = (*injection.CHANGING, "sendto")
+        result = assert_exit(self.ws.run_traced(*command, trace=injection.names(calls), strace_args=["-y"]), 0)
+        changes = injection.points(result.trace, self.ws.state)
+        talk = injection.points(result.trace, self.ws.state, everything=True)["sendto"]
+        # Of the many questions to the server some; the last ones, with COMMIT, all.
+        talk = injection.sample(talk[:-8], 16) + talk[-8:]
+        return [(name, number) for name, numbers in changes.items() for number in numbers] + [("sendto", n) for n in talk]
 
     def assert_whole(self, what: str):
         """Either it did not happen, or it did and one undo brings it back."""
@@ -96,28 +85,44 @@ class Killed(unittest.TestCase):
         assert_exit(self.ws.run(*self.deleting), 0)
         points = self.points(self.undoing)
         self.assertGreater(len(points), 10, points)
+        struck = 0
         for name, number in points:
             with self.subTest(call=name, number=number):
                 self.clean()
                 assert_exit(self.ws.run(*self.deleting), 0)
                 result = self.ws.run_traced(*self.undoing, inject=f"{name}:signal=KILL:when={number}")
                 self.assertIn(result.code, (-9, 137, 0), result.text())
+                struck += result.code != 0
                 self.wait_for_sessions()
                 # Again: it goes on or finds everything as it should be.
                 again = self.ws.run(*self.undoing)
                 self.assertIn(again.code, (0, 21), again.text())
                 self.assertEqual(diff_digests(self.before, database_digest(self.pg, DB)), [], f"{name} {number}")
+        self.assertGreater(struck, 10)
 
-    def test_a_full_disk_or_a_failed_sync_deletes_nothing(self):
-        for fault in ("write:error=ENOSPC", "fsync:error=EIO", "link:error=EIO"):
-            for number in range(1, 4):
-                with self.subTest(fault=fault, number=number):
+    def test_a_full_disk_or_a_failed_sync_deletes_nothing_and_says_so(self):
+        """Of what is written before COMMIT. Behind it a failure is a warning: the file keeps its first name."""
+        changes = injection.points(assert_exit(self.ws.run_traced(
+            *self.deleting, trace=injection.names(injection.CHANGING), strace_args=["-y"]), 0).trace, self.ws.state)
+        assert_exit(self.ws.run(*self.undoing), 0)
+        struck: dict = {}
+        for call, error in (("write", "ENOSPC"), ("fsync", "EIO"), ("link", "EIO"), ("linkat", "EIO"), ("rename", "EIO")):
+            for number in changes.get(call, ()):
+                with self.subTest(call=call, number=number):
                     self.clean()
-                    result = self.ws.run_traced(*self.deleting, inject=f"{fault}:when={number}")
-                    if result.code == 0:
-                        assert_exit(self.ws.run(*self.undoing), 0)
-                        continue
-                    self.assert_whole(f"{fault} {number}")
+                    result = self.ws.run_traced(*self.deleting, inject=f"{call}:error={error}:when={number}")
+                    self.assertIn("(INJECTED)", result.trace)
+                    struck.setdefault(call, set()).add(result.code)
+                    if result.code == 17:
+                        self.assertIn("state: nothing was", result.err)
+                        self.assertFalse(self.gone())
+                    else:
+                        self.assertIn("the undo file keeps its name", assert_exit(result, 3).err)
+                        self.assertTrue(self.gone())
+                    self.assert_whole(f"{call} {number}")
+        for call in ("write", "fsync"):
+            self.assertIn(17, struck[call])
+        self.assertTrue({17} & (struck.get("link", set()) | struck.get("linkat", set()) | struck.get("rename", set())))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import datetime
+import json
 import os
 import signal
 import time
@@ -10,6 +12,7 @@ import unittest
 
 from harness import Cluster, Workspace, assert_exit, database_digest, diff_digests
 from release import Release
+from undo_text import packed, unpacked, with_header
 
 DB = "teslamate"
 
@@ -43,6 +46,10 @@ class Close(unittest.TestCase):
 
     def undo_files(self) -> list[str]:
         return sorted(p.name for p in (self.ws.state / "undo").glob("*-*"))
+
+    def listed(self) -> list[str]:
+        document = assert_exit(self.run_tool("teslamate-undo", "--list", "--json"), 0).json()
+        return [entry["state"] for entry in document["undo_files"]]
 
     def new_drive(self, positions: int = 1, age: str = "1 day", kilometres: float = 0.0) -> str:
         drive = self.pg.scalar(DB, f"INSERT INTO drives (start_date, car_id) VALUES (now() - interval '{age}', 1) RETURNING id")
@@ -160,10 +167,53 @@ class Close(unittest.TestCase):
         self.assertFalse(result.left_behind)
         self.assertIn("did not answer in time", result.err)
         self.assertEqual(diff_digests(before, self.digest()), [])
-        # TeslaMate may still do it: the rows are kept until it is known.
-        self.assertEqual(len(self.undo_files()), 1)
-        assert_exit(self.run_tool("teslamate-undo", "--list"), 0)
+        # TeslaMate may still do it: the rows are kept until it is known, or a day is over.
+        [name] = self.undo_files()
+        self.assertEqual(self.listed(), ["unfinished"])
+        self.assertEqual(self.undo_files(), [name])
+        result = assert_exit(self.run_tool("teslamate-undo", "last", "--yes"), 11)
+        self.assertIn("TeslaMate may still be at it", result.err)
+        pending = self.ws.state / "undo" / name
+        text = unpacked(pending)
+        header = json.loads(text.splitlines()[0])
+        for hours, states in ((23, ["unfinished"]), (25, [])):
+            asked = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=hours)
+            pending.write_bytes(packed(with_header(header | {"time": asked.strftime("%Y-%m-%dT%H:%M:%SZ")}, text)))
+            self.assertEqual(self.listed(), states)
         self.assertEqual(self.undo_files(), [])
+
+    def test_a_deletion_that_comes_after_the_time_is_up_can_be_undone(self):
+        drive = self.new_drive(1)
+        before = self.digest()
+        self.release.mode("hang")
+        assert_exit(self.run_tool("teslamate-close-drive", "--allow-delete", "--yes", drive), 18)
+        self.assertEqual(self.listed(), ["unfinished"])
+        self.pg.sql(DB, f"DELETE FROM drives WHERE id = {drive}")  # TeslaMate gets there
+        self.assertEqual(self.listed(), ["done"])
+        assert_exit(self.run_tool("teslamate-undo", "last", "--yes"), 0)
+        self.assertEqual(diff_digests(before, self.digest()), [])
+
+    def test_a_disk_that_fails_after_the_deed_is_not_called_nothing(self):
+        told = set()
+        for call in ("write", "fsync"):
+            for number in range(1, 9):
+                drive = self.new_drive(5, kilometres=1.0)
+                result = self.ws.run_traced("teslamate-close-drive", *self.pg.connection_flags(DB), "--state-dir", str(self.ws.state),
+                                            drive, env=self.release.environment(), inject=f"{call}:error=EIO:when={number}",
+                                            strace_args=["-P", str(self.ws.state / "undo")] if call == "fsync" else [])
+                closed = self.pg.scalar(DB, f"SELECT end_date IS NOT NULL FROM drives WHERE id = {drive}") == "t"
+                if result.code == 17:
+                    self.assertEqual("what TeslaMate did is not known yet" in result.err, closed, result.text())
+                    self.assertNotIn("nothing was changed", result.err if closed else "")
+                    told.add(closed)
+                if closed:
+                    self.assertIn("done", self.listed())
+                    assert_exit(self.run_tool("teslamate-undo", "last", "--yes"), 0)
+                    self.assertEqual(self.pg.scalar(DB, f"SELECT end_date IS NULL FROM drives WHERE id = {drive}"), "t")
+                self.pg.sql(DB, f"DELETE FROM drives WHERE id = {drive}")
+                for name in self.undo_files():
+                    (self.ws.state / "undo" / name).unlink()
+        self.assertEqual(told, {False, True})
 
     def test_a_call_that_hangs_after_the_deed_is_read_back(self):
         before = self.digest()

@@ -2,29 +2,15 @@
 """Commands of the settings file: those that stop and start a TeslaMate that systemd does not know (a stand-in for Docker
 Compose), and the hooks. What is asked of them, what becomes of their failures, and what they get to see."""
 
-import json
+import fcntl
 import os
 import time
 import unittest
 
+from docker_standin import DockerStandin
 from harness import *
 
 LIVE = "teslamate"
-# docker: a stand-in. `running` is the container; `refuse` holds what shall fail; every call is noted down.
-DOCKER = """#!/bin/sh
-cd {folder} || exit 1
-echo "$1" >>calls
-[ "$1" = status ] || env >"environment-$1"
-if grep -qx "$1" refuse 2>/dev/null; then echo "first line"; echo "no: $1" >&2; exit 4; fi
-if grep -qx "once-$1" refuse 2>/dev/null; then rm refuse; echo "not this time" >&2; exit 5; fi
-case $1 in
-  start) touch running; (sleep 30 &) ;;
-  stop) grep -qx deaf refuse 2>/dev/null || rm -f running ;;
-  status) if [ -e running ]; then echo true; else echo false; fi ;;
-  slow) sleep 60 ;;
-  kill) kill -9 $PPID; sleep 1; rm -f running ;;
-esac
-"""
 
 
 def setUpModule():
@@ -46,35 +32,17 @@ class CommandsTest(unittest.TestCase):
         pg.sql("postgres", f"CREATE DATABASE {LIVE} TEMPLATE pristine")
         assert_exit(self.ws.backup(LIVE), 0)
         pg.sql(LIVE, "DELETE FROM charges")
-        self.folder = self.ws.folder / "docker"
-        self.folder.mkdir()
-        (self.folder / "running").touch()
-        self.docker = self.folder / "docker.sh"
-        self.docker.write_text(DOCKER.format(folder=self.folder))
-        self.docker.chmod(0o755)
-
-    def configure(self, restore="", hooks="", stop="stop", status=True):
-        def command(what):
-            return json.dumps([str(self.docker), what])
-        lines = [f"stop_command = {command(stop)}", f"start_command = {command('start')}", "settle = 0",
-                 "health_timeout = 1", 'health_url = ""', restore]
-        if status:
-            lines.append(f"status_command = {command('status')}")
-        self.ws.config.write_text("\n".join(["[restore]", *lines, "[hooks]", hooks, ""]))
+        self.standin = DockerStandin(self.ws, leaves_something_running=True)
+        self.folder, self.docker = self.standin.folder, self.standin.program
+        self.configure, self.hook = self.standin.configure, self.standin.hook
+        self.calls, self.is_running = self.standin.calls, self.standin.is_running
 
     def restore(self, *arguments, code=0, **keywords):
         flags = arguments or ("latest",)
         return assert_exit(self.ws.run("teslamate-restore", *self.ws.target(LIVE), "--yes", *flags, **keywords), code)
 
-    def calls(self):
-        file = self.folder / "calls"
-        return [c for c in file.read_text().split() if c != "status"] if file.exists() else []
-
     def charges(self):
         return pg.scalar(LIVE, "SELECT count(*) > 0 FROM charges") == "t"
-
-    def is_running(self):
-        return (self.folder / "running").exists()
 
     def assert_untouched(self):
         self.assertFalse(self.charges())
@@ -106,14 +74,14 @@ class CommandsTest(unittest.TestCase):
 
     def test_a_stop_that_fails_ends_the_restore_with_nothing_changed(self):
         self.configure()
-        (self.folder / "refuse").write_text("stop\n")
+        self.standin.refuse("stop")
         result = self.restore(code=18)
         self.assertIn("restore.stop_command ended with 4: no: stop", result.text())
         self.assert_untouched()
 
     def test_a_stop_after_which_it_still_runs_ends_the_restore(self):
         self.configure(restore='command_timeout = "1s"')
-        (self.folder / "refuse").write_text("deaf\n")
+        self.standin.refuse("deaf")
         result = self.restore(code=18)
         self.assertIn("still running", result.text())
         self.assert_untouched()
@@ -126,7 +94,7 @@ class CommandsTest(unittest.TestCase):
 
     def test_a_start_that_fails_on_the_new_data_brings_the_old_back(self):
         self.configure()
-        (self.folder / "refuse").write_text("once-start\n")
+        self.standin.refuse("once-start")
         result = self.restore(code=19)
         self.assertIn("not this time", result.text())
         self.assertFalse(self.charges())
@@ -134,7 +102,7 @@ class CommandsTest(unittest.TestCase):
 
     def test_a_start_that_always_fails_is_told_with_the_command_to_try(self):
         self.configure()
-        (self.folder / "refuse").write_text("start\n")
+        self.standin.refuse("start")
         result = self.restore(code=19)
         self.assertIn(f"run it yourself: {self.docker} start", result.text())
         self.assertFalse(self.charges())
@@ -186,12 +154,6 @@ class CommandsTest(unittest.TestCase):
 
     # -- hooks
 
-    def hook(self, name, text="", code=0):
-        script = self.folder / f"{name}.sh"
-        script.write_text(f"#!/bin/sh\nenv >{self.folder}/hook-{name}\n{text}\nexit {code}\n")
-        script.chmod(0o755)
-        return f'{name} = ["{script}", "an argument with spaces and $HOME"]\n'
-
     def seen(self, name):
         text = (self.folder / f"hook-{name}").read_text()
         return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
@@ -238,6 +200,20 @@ class CommandsTest(unittest.TestCase):
         self.configure(hooks=self.hook("before_backup", code=1))
         assert_exit(self.ws.backup(LIVE, "--dry-run"), 0)
         self.assertFalse((self.folder / "hook-before_backup").exists())
+
+    def test_what_is_no_failure_calls_no_hook_for_one(self):
+        self.configure(hooks=self.hook("on_failure"))
+        missing = ("--dry-run", "20200101T000000Z-0000")
+        self.restore(*missing, code=21)
+        assert_exit(self.ws.backup("no_such_database", "--dry-run"), 15)
+        assert_exit(self.ws.backup(LIVE, "--tag", "two\nlines"), 2)
+        self.restore("--files-to", code=2)
+        with open(self.ws.state / "restore.lock", "wb") as lock:
+            fcntl.lockf(lock, fcntl.LOCK_EX)
+            self.restore(code=11)
+        self.assertFalse(self.standin.hook_file("on_failure").exists())
+        self.restore(missing[1], code=21)
+        self.assertEqual(self.seen("on_failure")["TESLAMATE_HOOK_EXIT_CODE"], "21")
 
     def test_a_hook_before_the_stop_can_refuse_it_and_nothing_was_stopped(self):
         self.configure(hooks=self.hook("before_stop", "echo somebody drives >&2", 1))

@@ -15,6 +15,8 @@ import unittest
 from harness import Cluster, Workspace, assert_exit, database_digest, diff_digests, flip_bit
 from prune_test import forge, seal, unseal
 
+SAMPLE_KEY = "sample-encryption-key"  # opens the sample's tokens
+
 
 def postgres_processes(folder) -> list[str]:
     """Servers that were started with a data folder below `folder`."""
@@ -86,10 +88,11 @@ class Drill(unittest.TestCase):
             self.assertEqual(goals, {"rpo_seconds": rpo, "rto_seconds": rto}, preset)
 
     def test_the_vault_is_tried_with_the_key_that_is_known(self):
-        key = {"ENCRYPTION_KEY": "a key that opened nothing so far"}
-        said = self.drill("--json", env=key)
-        self.assertIn(said.code, (0, 3))
-        self.assertIn("vault", said.json())
+        vault = assert_exit(self.drill("--json", env={"ENCRYPTION_KEY": SAMPLE_KEY}), 0).json()
+        self.assertRegex(vault["vault"], r"stored tokens? opens? with ENCRYPTION_KEY")
+        wrong = assert_exit(self.drill("--json", env={"ENCRYPTION_KEY": "a key that opened nothing so far"}), 3)
+        self.assertIsNone(wrong.json()["vault"])
+        self.assertTrue([w for w in wrong.json()["warnings"] if "ENCRYPTION_KEY" in w], wrong.text())
 
     def test_it_is_noted_in_the_history_and_the_status_knows_it(self):
         assert_exit(self.drill(), 0)

@@ -11,43 +11,21 @@ import threading
 import time
 import unittest
 
-from harness import Cluster, Workspace, assert_exit, database_digest, diff_digests, tool_path
+from harness import assert_exit, database_digest, diff_digests, tool_path
+from sample_stage import DB, SampleStage
 from terminal import Terminal
 
-DB = "teslamate"
 
-
-class Question(unittest.TestCase):
-    maxDiff = None
-
-    @classmethod
-    def setUpClass(cls):
-        cls.pg = cls.enterClassContext(Cluster())
-        cls.pg.load_sample("template_of_it", positions=3000)
-        cls.pg.sql("template_of_it", "ANALYZE")
-
-    def setUp(self):
-        self.pg.sql("postgres", f"CREATE DATABASE {DB} TEMPLATE template_of_it")
-        self.addCleanup(self.pg.drop_db, DB)
-        self.ws = self.enterContext(Workspace(self.pg))
-        self.flags = [*self.pg.connection_flags(DB), "--state-dir", str(self.ws.state)]
-        self.drives = [r[0] for r in self.pg.sql(DB, "SELECT drive_id FROM positions WHERE drive_id IN (SELECT id FROM drives WHERE "
-                                                 "end_date IS NOT NULL) GROUP BY 1 ORDER BY count(*) DESC")]
-        self.drive = self.drives[0]
-        self.before = database_digest(self.pg, DB)
-
+class Question(SampleStage):
     def terminal(self, name: str, *args: str, **keywords) -> Terminal:
         return self.enterContext(Terminal(self.ws, name, *self.flags, *args, **keywords))
 
     def run_tool(self, name: str, *args: str, **keywords):
         return self.ws.run(name, *self.flags, *args, **keywords)
 
-    def undo_files(self) -> list[str]:
-        return sorted(p.name for p in (self.ws.state / "undo").glob("*") if p.name != "lock")
-
     def assert_untouched(self):
         self.assertEqual(self.undo_files(), [])
-        self.assertEqual(diff_digests(self.before, database_digest(self.pg, DB)), [])
+        self.assert_as_before()
 
     # -- answers
 
@@ -67,7 +45,7 @@ class Question(unittest.TestCase):
         terminal.expect("Undo this? [y/N]")
         terminal.type("Y\n")
         self.assertEqual(terminal.wait()[0], 0)
-        self.assertEqual(diff_digests(self.before, database_digest(self.pg, DB)), [])
+        self.assert_as_before()
 
     def test_anything_but_yes_is_no(self):
         for answer in ("n\n", "\n", "no\n", "yep\n", "yy\n", "\x04", "1\n", "j\n", " y\n"):
@@ -153,7 +131,7 @@ class Question(unittest.TestCase):
         self.assertIn(b"everything else was done", done.stderr)
         self.assertEqual(self.pg.scalar(DB, f"SELECT count(*) FROM drives WHERE id = {self.drive}"), "0")
         assert_exit(self.run_tool("teslamate-undo", "--yes", "last"), 0)
-        self.assertEqual(diff_digests(self.before, database_digest(self.pg, DB)), [])
+        self.assert_as_before()
 
     # -- how it looks
 
@@ -180,7 +158,7 @@ class Question(unittest.TestCase):
         self.assertLessEqual(set(codes), {0, 11, 21, 22})
         self.assertEqual([f.rsplit(".", 1)[1] for f in self.undo_files()], ["undo"])
         assert_exit(self.run_tool("teslamate-undo", "--yes", "last"), 0)
-        self.assertEqual(diff_digests(self.before, database_digest(self.pg, DB)), [])
+        self.assert_as_before()
 
     def test_deletes_of_several_drives_at_once(self):
         running = [self.ws.start("teslamate-delete-drive", *self.flags, "--yes", "--positions", "delete", drive)
@@ -190,7 +168,7 @@ class Question(unittest.TestCase):
         self.assertEqual(len(self.undo_files()), 4)
         for _ in range(4):
             assert_exit(self.run_tool("teslamate-undo", "--yes", "last"), 0)
-        self.assertEqual(diff_digests(self.before, database_digest(self.pg, DB)), [])
+        self.assert_as_before()
 
     def test_a_car_and_one_of_its_drives_at_once(self):
         for _ in range(3):
@@ -201,7 +179,7 @@ class Question(unittest.TestCase):
             self.assertLessEqual({r.code for r in results}, {0, 3, 11, 21, 22}, [r.text() for r in results])
             while self.run_tool("teslamate-undo", "--yes", "last").code == 0:
                 pass
-            self.assertEqual(diff_digests(self.before, database_digest(self.pg, DB)), [])
+            self.assert_as_before()
 
     def test_a_drive_that_teslamate_closes_at_this_moment(self):
         """Open when it was shown, closed when it should go: refused, or gone before TeslaMate got to it. Never half."""

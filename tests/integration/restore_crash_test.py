@@ -155,6 +155,26 @@ class CrashTest(unittest.TestCase):
         self.assertEqual(diff_digests(self.snapshot, database_digest(pg, LIVE)), [])
         self.assert_clean()
 
+    # -- a journal that stays
+
+    def test_a_journal_that_cannot_be_removed_is_a_warning_and_the_swap_is_done(self):
+        for args in (("latest",), ("--rollback",), ("latest", "--as-database", f"{LIVE}_beside")):
+            with self.subTest(args=args):
+                live = database_digest(pg, LIVE)
+                result = self.ws.run_traced("teslamate-restore", *self.ws.target(LIVE), "--no-service", "--yes", *args,
+                                            inject="unlink:error=EIO", strace_args=["-P", str(self.ws.state / "restore.journal")])
+                self.assertIn("(INJECTED)", result.trace)
+                assert_exit(result, 3)
+                self.assertNotIn("nothing was changed", result.text())
+                self.assertIn("restore.journal", result.err)
+                self.assertEqual(result.err.count("warning:"), 1, result.err)
+                wanted = {"latest": self.snapshot, "--rollback": self.newer}[args[0]] if len(args) == 1 else live
+                self.assertEqual(diff_digests(wanted, database_digest(pg, LIVE)), [])
+                assert_exit(self.ws.restore(LIVE, "--abort"), 0)
+                self.assert_clean()
+                self.assertEqual(diff_digests(wanted, database_digest(pg, LIVE)), [])
+        self.assertEqual(diff_digests(self.snapshot, database_digest(pg, f"{LIVE}_beside")), [])
+
     # -- others at the same time
 
     def test_a_second_restore_gets_11_at_once(self):

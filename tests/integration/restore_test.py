@@ -7,6 +7,7 @@ import subprocess
 import unittest
 
 from harness import *
+from terminal import Terminal
 
 LIVE = "teslamate"
 
@@ -192,12 +193,61 @@ class RestoreTest(unittest.TestCase):
         assert_exit(self.ws.restore(LIVE, "latest"), 0)
         assert_exit(self.ws.restore(LIVE, "--drop-kept"), 0)
         [kept] = self.kept()
-        comment = json.loads(pg.scalar("postgres", f"SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = '{kept}'"))
-        comment["since"] = "2020-01-01T00:00:00Z"
-        pg.sql("postgres", f"COMMENT ON DATABASE {quote_identifier(kept)} IS {quote_literal(json.dumps(comment, separators=(',', ':')))}")
+        self.make_old(kept)
         pg.create_db(f"{LIVE}_before_somebody")
         assert_exit(self.ws.restore(LIVE, "--drop-kept"), 0)
         self.assertEqual(self.kept(), [f"{LIVE}_before_somebody"])
+
+    def make_old(self, kept):
+        comment = json.loads(pg.scalar("postgres", f"SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = '{kept}'"))
+        comment["since"] = "2020-01-01T00:00:00Z"
+        pg.sql("postgres", f"COMMENT ON DATABASE {quote_identifier(kept)} IS {quote_literal(json.dumps(comment, separators=(',', ':')))}")
+
+    def two_old_ones(self):
+        self.sample(1000)
+        for _ in range(2):
+            assert_exit(self.ws.restore(LIVE, "latest"), 0)
+        kept = self.kept()
+        self.assertEqual(len(kept), 2)
+        for name in kept:
+            self.make_old(name)
+        return kept
+
+    def test_no_to_one_kept_database_leaves_that_one(self):
+        for answers in ("yn", "ny", "nn"):
+            with self.subTest(answers=answers):
+                kept = self.two_old_ones()
+                with Terminal(self.ws, "teslamate-restore", *self.ws.target(LIVE), "--no-service", "--drop-kept") as terminal:
+                    for answer in answers:
+                        terminal.expect("for good? [y/N]")
+                        terminal.type(answer + "\n")
+                    code, shown = terminal.wait()
+                self.assertEqual(code, 0, shown)
+                self.assertEqual(len(self.kept()), answers.count("n"))
+                for name in kept:
+                    self.assertIn(("left " if name in self.kept() else "dropped ") + name, shown)
+                for name in [LIVE, *self.kept()]:
+                    pg.drop_db(name)
+
+    def test_cut_off_after_a_kept_database_was_dropped_it_says_which(self):
+        kept = self.two_old_ones()
+        with Terminal(self.ws, "teslamate-restore", *self.ws.target(LIVE), "--no-service", "--drop-kept") as terminal:
+            shown = terminal.expect("for good? [y/N]")
+            first, second = sorted(kept, key=lambda name: f"Drop {name} " not in shown)
+            terminal.type("y\n")
+            terminal.expect(f"Drop {second} ")
+            terminal.type("\x03")
+            code, shown = terminal.wait()
+        self.assertEqual(code, 130, shown)
+        self.assertEqual(self.kept(), [second])
+        self.assertIn(f"state: dropped {first}", shown)
+        self.assertNotIn("nothing was changed", shown)
+
+    def test_without_a_terminal_no_kept_database_is_dropped(self):
+        kept = self.two_old_ones()
+        result = assert_exit(self.ws.run("teslamate-restore", *self.ws.target(LIVE), "--no-service", "--drop-kept"), 22)
+        self.assertIn("nothing was changed", result.err)
+        self.assertEqual(self.kept(), kept)
 
     # -- looking first
 

@@ -12,31 +12,14 @@ import shutil
 import subprocess
 import unittest
 
-from harness import Cluster, Workspace, assert_exit, database_digest, diff_digests
-from undo_text import FIRST_LINE, packed, unpacked
+from harness import assert_exit, database_digest, diff_digests
+from sample_stage import DB, SampleStage
+from undo_text import FIRST_LINE, packed, unpacked, with_header
 
-DB = "teslamate"
 
-
-class Undo(unittest.TestCase):
-    maxDiff = None
-
-    @classmethod
-    def setUpClass(cls):
-        cls.pg = cls.enterClassContext(Cluster())
-        cls.pg.load_sample("template_of_it", positions=3000)
-        cls.pg.sql("template_of_it", "ANALYZE")
-
-    def setUp(self):
-        self.pg.sql("postgres", f"CREATE DATABASE {DB} TEMPLATE template_of_it")
-        self.addCleanup(self.pg.drop_db, DB)
-        self.ws = self.enterContext(Workspace(self.pg))
-        self.drive = self.pg.scalar(DB, "SELECT drive_id FROM positions WHERE drive_id IN (SELECT id FROM drives WHERE end_date "
-                                    "IS NOT NULL) GROUP BY 1 ORDER BY count(*) DESC LIMIT 1")
-        self.before = database_digest(self.pg, DB)
-
+class Undo(SampleStage):
     def run_tool(self, name: str, *args: str, **keywords):
-        return self.ws.run(name, *self.pg.connection_flags(DB), "--state-dir", str(self.ws.state), "--yes", *args, **keywords)
+        return self.ws.run(name, *self.flags, "--yes", *args, **keywords)
 
     def delete(self, *args: str, **keywords):
         return self.run_tool("teslamate-delete-drive", "--positions", "delete", *args, self.drive, **keywords)
@@ -46,9 +29,6 @@ class Undo(unittest.TestCase):
 
     def file(self) -> pathlib.Path:
         return next((self.ws.state / "undo").glob("*.undo"))
-
-    def assert_as_before(self):
-        self.assertEqual(diff_digests(self.before, database_digest(self.pg, DB)), [])
 
     # -- keys
 
@@ -109,6 +89,35 @@ class Undo(unittest.TestCase):
         self.assertIn("nothing was deleted", result.err)
         self.assert_as_before()
 
+    # -- again
+
+    def test_rows_of_a_table_without_a_primary_key_come_back_once_however_often_it_is_undone(self):
+        self.pg.script(DB, f"""
+            CREATE TABLE public.notes (drive_id int REFERENCES drives (id) ON DELETE CASCADE, text text, extra json);
+            INSERT INTO public.notes VALUES ({self.drive}, 'a', '{{"n": 1}}'), ({self.drive}, NULL, NULL), ({self.drive}, NULL, NULL),
+                                            ({self.drive}, 'b', NULL), ({self.drives[1]}, NULL, NULL)""")
+        self.before = self.digest()
+        assert_exit(self.delete(), 0)
+        self.assertEqual(self.pg.scalar(DB, "SELECT count(*) FROM notes"), "1")
+        name = self.file().stem
+        assert_exit(self.undo(), 0)
+        self.assert_as_before()
+        self.assertIn("all as before already", assert_exit(self.undo(name), 0).out)
+        self.assert_as_before()
+        # Of two rows that are alike, the one that is missing.
+        self.pg.sql(DB, f"DELETE FROM notes WHERE ctid = (SELECT min(ctid) FROM notes WHERE drive_id = {self.drive} AND text IS NULL)")
+        self.assertIn("undone: 1 row", assert_exit(self.undo(name), 0).out)
+        self.assert_as_before()
+
+    def test_a_file_that_cannot_be_renamed_afterwards_is_a_warning(self):
+        assert_exit(self.delete(), 0)
+        result = self.ws.run_traced(*self.undoing, inject="rename:error=EIO", strace_args=["-P", str(self.file())])
+        self.assertIn("(INJECTED)", result.trace)
+        self.assertIn("it is undone, but the undo file keeps its name", assert_exit(result, 3).err)
+        self.assertNotIn("nothing was changed", result.text())
+        self.assert_as_before()
+        self.assertIn("all as before already", assert_exit(self.undo(), 0).out)
+
     # -- the database
 
     def test_of_a_database_that_was_replaced_since(self):
@@ -136,21 +145,12 @@ class Undo(unittest.TestCase):
             header |= {"transaction": number, "system_identifier": "1234567890"}
             pending = self.file().with_suffix(".pending")
             self.file().unlink()
-            pending.write_bytes(packed(self.sealed_by_hash(header, text)))
+            pending.write_bytes(packed(with_header(header, text)))
             pending.chmod(0o600)
             listed = assert_exit(self.undo("--list", "--json"), 0).json()["undo_files"]
             self.assertEqual([f["state"] for f in listed], ["unfinished"])
             assert_exit(self.undo(pending.stem), 0)
         self.assert_as_before()
-
-    @staticmethod
-    def sealed_by_hash(header: dict, text: bytes) -> bytes:
-        """The same rows under another first line, with a hash that fits."""
-        import hashlib
-        lines = text.splitlines(keepends=True)
-        body = json.dumps(header).encode() + b"\n" + b"".join(lines[1:-1])
-        end = json.loads(lines[-1]) | {"sha256": hashlib.sha256(body).hexdigest()}
-        return body + json.dumps(end).encode() + b"\n"
 
     # -- the file
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import pathlib
 import subprocess
 
@@ -17,3 +19,11 @@ def unpacked(path: pathlib.Path) -> bytes:
 
 def packed(text: bytes) -> bytes:
     return FIRST_LINE + subprocess.run(["zstd", "-cq"], input=text, capture_output=True, check=True).stdout
+
+
+def with_header(header: dict, text: bytes) -> bytes:
+    """The same rows under another first line, with a hash that fits."""
+    lines = text.splitlines(keepends=True)
+    body = json.dumps(header).encode() + b"\n" + b"".join(lines[1:-1])
+    end = json.loads(lines[-1]) | {"sha256": hashlib.sha256(body).hexdigest()}
+    return body + json.dumps(end).encode() + b"\n"

@@ -26,6 +26,8 @@ TEST_CASE("a journal comes back as it was written, whatever bytes its names hold
   j.staging = "s";
   j.staging_oid = 17;
   j.kept = "k";
+  j.before = "20261120T021500Z-0001";
+  j.transaction = "18446744073709551615";
   j.units = {{"teslamate.service", true, false}, {"b.service", false, true}};
   j.live_comment = "\xfe";
   file.write(j);
@@ -34,6 +36,8 @@ TEST_CASE("a journal comes back as it was written, whatever bytes its names hold
   CHECK(back.live == j.live);
   CHECK(back.live_oid == j.live_oid);
   CHECK(back.staging_oid == 17);
+  CHECK(back.before == j.before);
+  CHECK(back.transaction == j.transaction);
   CHECK(back.units.size() == 2);
   CHECK(back.units[0].was_active);
   CHECK(back.units[1].keep_stopped);

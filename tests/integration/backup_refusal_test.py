@@ -364,6 +364,51 @@ class RepositoryFolder(Case):
         self.assertEqual("mine", target.read_text())
 
 
+class RoomOnTheDisk(Case):
+    def free_mib(self) -> int:
+        disk = os.statvfs(self.ws.repository)
+        return disk.f_bavail * disk.f_frsize >> 20
+
+    def test_what_is_to_stay_free_stays_free(self):
+        assert_exit(self.ws.backup("live"), 0)
+        self.pg.sql("live", "UPDATE t SET s = 'x'")
+        self.ws.config.write_text(f"[repository]\nmin_free_mib = {self.free_mib() + 1024}\n")
+        refused(self.ws, "live", 17, "stay free", "min_free_mib", "prune --now")
+        self.assertIn("1 snapshot", self.ws.snapshots("list").text())
+        self.ws.config.write_text("[repository]\nmin_free_mib = 1\n")
+        assert_exit(self.ws.backup("live"), 0)
+        self.assertEqual(2, len(self.ws.snapshot_files()))
+
+    def test_it_is_looked_at_before_each_object_and_for_imports_too(self):
+        self.pg.script("live", "CREATE TABLE noise AS SELECT i, string_agg(md5((i * 1000 + j)::text), '') AS v"
+                               " FROM generate_series(1, 500) AS i, generate_series(1, 1000) AS j GROUP BY i")
+        file = self.ws.folder / "a.tmb"
+        assert_exit(self.ws.run("teslamate-backup", *self.pg.connection_flags("live"), file), 0)
+        disk = self.ws.folder / "disk"
+        disk.mkdir(mode=0o700)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=0700", "tmpfs", disk], check=True)
+        self.addCleanup(subprocess.run, ["umount", disk], check=True)
+        self.ws.repository = disk / "repository"
+        self.ws.config.write_text("[repository]\nmin_free_mib = 20\n")
+        result = assert_exit(self.ws.backup("live", "--init"), 17)
+        self.assertIn("stay free", result.err)
+        self.assertEqual([], self.ws.snapshot_files())
+        self.assertGreater(self.free_mib(), 18)
+        result = assert_exit(self.ws.snapshots("import", file), 17)
+        self.assertIn("stay free", result.err)
+        self.assertEqual([], self.ws.snapshot_files())
+
+
+class AnEmptyFolder(Case):
+    def test_it_stays_empty_where_the_settings_say_so(self):
+        self.ws.config.write_text("[repository]\ninitialize = false\n")
+        result = assert_exit(self.ws.backup("live"), 10)
+        self.assertIn("initialize = false", result.err)
+        self.assertEqual([], list(self.ws.repository.iterdir()))
+        assert_exit(self.ws.backup("live", "--init"), 0)
+        assert_exit(self.ws.backup("live"), 0)
+
+
 class Connecting(Case):
     def test_no_server_no_database_no_role(self):
         refused(self.ws, "live", 15, connection={"host": "/tmp/no such folder"})

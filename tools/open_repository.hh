@@ -40,7 +40,10 @@ auto with_tries(const cli::Context& context, Open&& open) {
 
 // Throws as Repository::open does.
 inline repository::Repository open_repository_at(const cli::Context& context, const base::Path& path) {
-  return with_tries(context, [&] { return repository::Repository::open(path, ask_for_key(context)); });
+  repository::Repository repository =
+      with_tries(context, [&] { return repository::Repository::open(path, ask_for_key(context)); });
+  repository.keep_free(context.settings.store.keep_free);
+  return repository;
 }
 
 // As open_repository_at, and throws as Context::repository does; damaged when another repository stands
@@ -56,6 +59,7 @@ inline repository::Repository open_repository(const cli::Context& context) {
 inline repository::Opened open_for_backup(const cli::Context& context, repository::OpenOptions options) {
   const base::SystemClock clock;
   options.accept = context.settings.key.accept_repository;
+  options.make_in_empty = context.settings.store.initialize;
   options.ask = ask_for_key(context);
   if (auto key = config::find_repository_key(context.settings.key, context.environment))
     options.new_key = repository::NewKey{std::move(*key), "of the settings", clock.now()};
@@ -74,6 +78,8 @@ inline repository::Opened open_for_backup(const cli::Context& context, repositor
     context.reporter.note("finishing a change of the repository's key that was cut off");
     opened.repository = repository::finish_rekey(opened.repository, {}, context.stop).repository;
   }
+  opened.repository.keep_free(context.settings.store.keep_free);
+  opened.repository.objects().require_room(0);
   return opened;
 }
 

@@ -55,7 +55,9 @@ ExitCode run(tools::RestoreOptions& options, cli::Context& context) {
   std::unique_ptr<service::ServiceControl> services;
   if (!options.restore.no_service && options.restore.as_database.empty())
     services = tools::service_control(context.settings);
-  const service::Inhibitor inhibitor = service::inhibit_shutdown("a TeslaMate database is being restored");
+  service::Inhibitor inhibitor;
+  if (context.settings.restore.inhibit_sleep)
+    inhibitor = service::inhibit_shutdown("a TeslaMate database is being restored");
   restore::Adapters adapters{database,
                              context.settings.state_dir,
                              clock,

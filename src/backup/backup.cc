@@ -153,19 +153,16 @@ void keep_settings_tables(Session& session) {
       .with_hint("name TeslaMate's database with --dbname");
 }
 
-}  // namespace
+double seconds_since(std::chrono::steady_clock::time_point from) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - from).count();
+}
 
-Outcome run(const Options& options, const Adapters& adapters, report::Reporter& reporter,
-            const std::stop_token& stop) {
-  const auto started = std::chrono::steady_clock::now();
-  const auto seconds_since = [](std::chrono::steady_clock::time_point from) {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - from).count();
-  };
+// All that comes from the server, in one snapshot of its. nullopt when names were changed meanwhile: then
+// what was read may be spelled both ways.
+std::optional<Outcome> read_database(const Options& options, const Adapters& adapters,
+                                     const std::optional<Manifest>& parent, report::Reporter& reporter,
+                                     const std::stop_token& stop) {
   const repository::BackupSink& sink = adapters.sink;
-  std::optional<base::FileLock> lock;
-  if (!options.dry_run) lock = sink.lock_for_writing();
-  const std::optional<Manifest> parent = read_parent(sink, reporter);
-
   Session session = open_session(adapters.database, options.lock_timeout_ms, stop);
   if (options.settings_only) keep_settings_tables(session);
   const bool by_pg_dump = !options.settings_only && needs_pg_dump(session, reporter);
@@ -199,11 +196,7 @@ Outcome run(const Options& options, const Adapters& adapters, report::Reporter& 
   // Also proof that the session, and with it the snapshot and the locks, lasted to the end.
   session.connection.execute("COMMIT");
   // Names and labels are printed as they are when a row is read, not as they were in the snapshot.
-  if (catalog::read_names_fingerprint(session.connection) != names) {
-    throw Error(ExitCode::database,
-                "schemas, types, functions or views were changed while they were being read")
-        .with_hint("run the backup again when the migration is done");
-  }
+  if (catalog::read_names_fingerprint(session.connection) != names) return std::nullopt;
   outcome.lock_seconds = seconds_since(session.locked_at);
   reporter.end_phase(report::counted(outcome.manifest.rows(), "row", "rows"));
 
@@ -212,6 +205,37 @@ Outcome run(const Options& options, const Adapters& adapters, report::Reporter& 
   outcome.schema_unchanged = schema.unchanged;
   outcome.read_bytes = copied.totals.read_bytes + dump.read_bytes;
   outcome.healed = copied.totals.healed + dump.healed;
+  outcome.new_bytes = copied.totals.new_bytes + schema.new_bytes + dump.new_bytes;
+  return outcome;
+}
+
+// A migration, or somebody who makes a view, is over in a moment: what was stored so far is used again.
+Outcome read_unchanged_database(const Options& options, const Adapters& adapters,
+                                const std::optional<Manifest>& parent, report::Reporter& reporter,
+                                const std::stop_token& stop) {
+  constexpr int tries = 3;
+  for (int i = 1;; ++i) {
+    std::optional<Outcome> outcome = read_database(options, adapters, parent, reporter, stop);
+    if (outcome) return std::move(*outcome);
+    const std::string what = "schemas, types, functions or views were changed while they were being read";
+    if (i == tries) {
+      throw Error(ExitCode::database, what).with_hint("run the backup again when the migration is done");
+    }
+    reporter.note(what + ": reading again");
+  }
+}
+
+}  // namespace
+
+Outcome run(const Options& options, const Adapters& adapters, report::Reporter& reporter,
+            const std::stop_token& stop) {
+  const auto started = std::chrono::steady_clock::now();
+  const repository::BackupSink& sink = adapters.sink;
+  std::optional<base::FileLock> lock;
+  if (!options.dry_run) lock = sink.lock_for_writing();
+  const std::optional<Manifest> parent = read_parent(sink, reporter);
+
+  Outcome outcome = read_unchanged_database(options, adapters, parent, reporter, stop);
   carry_files(options, sink, outcome, reporter);
   outcome.manifest.seconds = seconds_since(started);
   outcome.dry_run = options.dry_run;
@@ -223,8 +247,7 @@ Outcome run(const Options& options, const Adapters& adapters, report::Reporter& 
     reporter.warning(report::counted(outcome.healed, "damaged object was", "damaged objects were") +
                      " found in the repository and written again; run teslamate-verify --read-data");
   }
-  outcome.new_bytes =
-      copied.totals.new_bytes + schema.new_bytes + dump.new_bytes + outcome.files_new_bytes + manifest_bytes;
+  outcome.new_bytes += outcome.files_new_bytes + manifest_bytes;
   outcome.stored_bytes = manifest_bytes + stored_bytes(sink, outcome.manifest);
   return outcome;
 }

@@ -44,6 +44,12 @@ struct DatabaseSettings {
   base::Secret password;        // never from the config file itself
 };
 
+// [repository], but for its path.
+struct RepositorySettings {
+  std::uint64_t keep_free = 0;  // bytes of its disk that nothing is written into; 0: it may be filled
+  bool initialize = true;       // an empty folder becomes a repository without --init
+};
+
 // [restore]
 struct RestoreSettings {
   std::vector<std::string> units{"teslamate.service"};            // stopped in this order, started in reverse
@@ -51,7 +57,8 @@ struct RestoreSettings {
   std::chrono::seconds health_timeout{60};                        // until the address must answer
   std::chrono::seconds settle{5};                                 // that the units must stay up
   unsigned keep_old_days = 7;                                     // that the replaced database is kept
-  ServiceCommandSettings commands;                                // instead of the units
+  bool inhibit_sleep = true;        // the machine is asked not to sleep or go down meanwhile
+  ServiceCommandSettings commands;  // instead of the units
 };
 
 struct Settings {
@@ -65,6 +72,7 @@ struct Settings {
   StatusSettings status;
   KeySettings key;
   FileSettings files;
+  RepositorySettings store;
   base::Path repository;  // empty: not said
   base::Path state_dir;
   unsigned jobs = 0;  // workers; 0: one for each processor

@@ -289,7 +289,12 @@ Keys all_keys(Settings& settings) {
                    })},
       {"repository",
        section({{"path", [&](const Value& v) { settings.repository = v.absolute_path(); }},
-                {"key_file", [&](const Value& v) { settings.key.key_file = v.absolute_path(); }}})},
+                {"key_file", [&](const Value& v) { settings.key.key_file = v.absolute_path(); }},
+                {"initialize", [&](const Value& v) { settings.store.initialize = v.truth(); }},
+                {"min_free_mib",
+                 [&](const Value& v) {
+                   settings.store.keep_free = static_cast<std::uint64_t>(v.number(0, 1 << 30U)) << 20U;
+                 }}})},
       {"files", section(file_keys(settings.files))},
       {"restore",
        section({
@@ -299,6 +304,7 @@ Keys all_keys(Settings& settings) {
            {"settle", [&](const Value& v) { restore.settle = seconds(v.number(0, 3600)); }},
            {"keep_old_days",
             [&](const Value& v) { restore.keep_old_days = static_cast<unsigned>(v.number(0, 36500)); }},
+           {"inhibit_sleep", [&](const Value& v) { restore.inhibit_sleep = v.truth(); }},
            {"stop_command", command(restore.commands.stop)},
            {"start_command", command(restore.commands.start)},
            {"status_command", command(restore.commands.status)},

@@ -84,6 +84,9 @@ class ColumnDecoder {
   // That the text is the one that was encoded is for the caller to check: a hash of it is the object's id.
   void decode(std::string_view encoded, std::size_t plain_length, std::string& out);
 
+  // Whether decode() would make `plain` of it, without making it. Throws as decode() does.
+  bool decodes_to(std::string_view encoded, std::string_view plain);
+
  private:
   struct State;
   std::unique_ptr<State> state_;

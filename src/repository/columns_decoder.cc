@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -54,6 +55,20 @@ constexpr Slot null_newline_slot{'\\', 'N', '\n'};
 constexpr std::string_view null_tab(null_tab_slot.data(), 3);
 constexpr std::string_view null_newline(null_newline_slot.data(), 3);
 
+// Masks of the first bytes, by their number. Which byte of the integers comes first does not matter: all
+// three are loaded from memory alike.
+using Pair = std::array<std::uint64_t, 2>;
+static_assert(sizeof(Pair) == sizeof(Slot) / 2);
+constexpr auto first_bytes = [] {
+  std::array<Pair, sizeof(Pair) + 1> masks{};
+  for (std::size_t length = 0; length < masks.size(); ++length) {
+    std::array<unsigned char, sizeof(Pair)> bytes{};
+    for (std::size_t i = 0; i < length; ++i) bytes[i] = 0xFF;
+    masks[length] = std::bit_cast<Pair>(bytes);
+  }
+  return masks;
+}();
+
 // A lambda is compiled into the loop that calls it; a pointer to the function would not be.
 template <unsigned Scale, bool Trimmed>
 constexpr auto format_of_scale =
@@ -68,6 +83,9 @@ struct ColumnDecoder::State {
   void fill(Column& column, std::size_t index);
   void put(std::size_t place, std::string_view piece);
   char* copy_pieces(std::size_t count, char* cursor, const char* end) const;
+  const char* same_pieces(std::size_t count, const char* cursor, const char* end) const;
+  template <typename Take>
+  bool decode_blocks(Take take);
   void fill_numbers(Column& column, std::size_t index, const std::vector<std::uint16_t>& block_rows);
   void fill_texts(Column& column, std::size_t index, const std::vector<std::uint16_t>& block_rows);
   template <typename Format>
@@ -311,29 +329,74 @@ char* ColumnDecoder::State::copy_pieces(std::size_t count, char* cursor, const c
   return cursor;
 }
 
+// Compares the cells of the block with what stands at `cursor`; returns the place behind them, nullptr when
+// they differ.
+const char* ColumnDecoder::State::same_pieces(std::size_t count, const char* cursor, const char* end) const {
+  const std::string_view* const piece = pieces.data();
+  std::uint64_t differing = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t length = piece[i].size();
+    const auto left = static_cast<std::size_t>(end - cursor);
+    if (length > left) return nullptr;
+    if (length <= sizeof(Pair) && left >= sizeof(Pair)) [[likely]] {
+      Pair here;
+      Pair there;
+      std::memcpy(&here, piece[i].data(), sizeof here);
+      std::memcpy(&there, cursor, sizeof there);
+      const Pair& mask = first_bytes[length];
+      differing |= ((here[0] ^ there[0]) & mask[0]) | ((here[1] ^ there[1]) & mask[1]);
+    } else if (std::memcmp(piece[i].data(), cursor, length) != 0) {
+      return nullptr;
+    }
+    cursor += length;
+  }
+  return differing == 0 ? cursor : nullptr;
+}
+
+// Has `take` called with the number of pieces of each block, until it returns false; then false.
+template <typename Take>
+bool ColumnDecoder::State::decode_blocks(Take take) {
+  const std::size_t block =
+      std::clamp(cells_per_block / std::max<std::size_t>(columns_count, 1), std::size_t{1}, std::size_t{512});
+  pieces.resize(block * columns_count);
+  slots.resize(block * columns_count);
+  values.resize(block);
+  for (std::size_t first = 0; first < rows; first += block) {
+    const std::size_t count = std::min(block, rows - first);
+    select_rows(first, count);
+    for (std::size_t i = 0; i < columns_count; ++i) fill(columns[i], i);
+    if (!take(count * columns_count)) return false;
+  }
+  for (std::size_t i = 0; i < columns_count; ++i) {
+    if (columns[i].text != columns[i].text_end) damaged("a column has text left over");
+  }
+  return true;
+}
+
 void ColumnDecoder::decode(std::string_view encoded, std::size_t plain_length, std::string& out) {
   State& state = *state_;
   if (state.open(encoded, plain_length) != encoded.size()) damaged("there are bytes after the end");
   out.resize(plain_length + sizeof(Slot));
   char* cursor = out.data();
   const char* const end = cursor + plain_length;
-  const std::size_t columns = state.columns_count;
-  const std::size_t block =
-      std::clamp(cells_per_block / std::max<std::size_t>(columns, 1), std::size_t{1}, std::size_t{512});
-  state.pieces.resize(block * columns);
-  state.slots.resize(block * columns);
-  state.values.resize(block);
-  for (std::size_t first = 0; first < state.rows; first += block) {
-    const std::size_t rows = std::min(block, state.rows - first);
-    state.select_rows(first, rows);
-    for (std::size_t i = 0; i < columns; ++i) state.fill(state.columns[i], i);
-    cursor = state.copy_pieces(rows * columns, cursor, end);
-  }
+  state.decode_blocks([&](std::size_t count) {
+    cursor = state.copy_pieces(count, cursor, end);
+    return true;
+  });
   if (cursor != end) damaged("the text is shorter than its length");
-  for (std::size_t i = 0; i < columns; ++i) {
-    if (state.columns[i].text != state.columns[i].text_end) damaged("a column has text left over");
-  }
   out.resize(plain_length);
+}
+
+bool ColumnDecoder::decodes_to(std::string_view encoded, std::string_view plain) {
+  State& state = *state_;
+  if (state.open(encoded, plain.size()) != encoded.size()) damaged("there are bytes after the end");
+  const char* cursor = plain.data();
+  const char* const end = cursor + plain.size();
+  const bool same = state.decode_blocks([&](std::size_t count) {
+    cursor = state.same_pieces(count, cursor, end);
+    return cursor != nullptr;
+  });
+  return same && cursor == end;
 }
 
 }  // namespace tmb::repository

@@ -205,6 +205,8 @@ Opened open_for_backup(const base::Path& path, const base::Path& state_dir, cons
     }
     if (!is_folder(path) && !options.init)
       throw error.with_hint("--init makes the folder and a repository in it");
+    if (!options.make_in_empty && !options.init)
+      throw error.with_hint("the settings say initialize = false: --init makes one all the same");
     return {Repository::create(path, options.new_key), true};
   }
   if (seen) compare(*repository, *seen);

@@ -43,6 +43,7 @@ void record_removed(const Repository& repository, const std::vector<std::string>
 // no_repository; damaged when another or an older repository stands there.
 struct OpenOptions {
   bool init = false;
+  bool make_in_empty = true;  // without `init` too, where a folder is there and nothing in it
   bool accept = false;
   AskSecret ask;                  // for the key of an encrypted one
   std::optional<NewKey> new_key;  // a new repository is encrypted with it

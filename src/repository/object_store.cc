@@ -73,6 +73,14 @@ const char* ObjectStore::open(ObjectType type, std::string_view file, std::strin
   return workspace.impl().decode(file, header, keys, name, content);
 }
 
+bool ObjectStore::is_file_for(ObjectType type, std::string_view file, std::string_view name,
+                              std::string_view content, Workspace& workspace) const {
+  Header header;
+  const RepositoryKeys* keys = nullptr;
+  return look(type, file, header, keys) == nullptr && keys == sealing_keys() &&
+         workspace.impl().decodes_to(file, header, keys, name, content);
+}
+
 std::optional<bool> ObjectStore::holds(ObjectType type, const std::string& id, std::string_view content,
                                        Workspace& workspace) const {
   std::optional<std::string> file;
@@ -83,10 +91,7 @@ std::optional<bool> ObjectStore::holds(ObjectType type, const std::string& id, s
     throw;
   }
   if (!file) return std::nullopt;
-  std::string& check = workspace.impl().check;
-  const RepositoryKeys* used = nullptr;
-  return open(type, *file, id, workspace, check, &used) == nullptr && used == sealing_keys() &&
-         check == content;
+  return is_file_for(type, *file, id, content, workspace);
 }
 
 void ObjectStore::make_named_file(ObjectType type, std::string_view name, std::string_view content,
@@ -95,7 +100,7 @@ void ObjectStore::make_named_file(ObjectType type, std::string_view name, std::s
     throw Error(ExitCode::internal, "an object larger than it may be");
   Workspace::Impl& work = workspace.impl();
   work.encode(type, content, sealing_keys(), name, file);
-  if (open(type, file, name, workspace, work.check, nullptr) == nullptr && work.check == content) return;
+  if (is_file_for(type, file, name, content, workspace)) return;
   throw Error(ExitCode::damaged, "object " + std::string(name) + " does not decode to what was encoded")
       .with_hint("check the memory of this machine");
 }
@@ -141,6 +146,7 @@ StoredObject ObjectStore::put(ObjectType type, std::string_view content, Workspa
   if (there == true) return stored;
   stored.healed = there.has_value();
   make_file(type, content, workspace, work.file);
+  require_room(work.file.size());
   publish_owned_unsynced_name(path_of(stored.ref.id), work.file, base::Overwrite::yes, 0400);
   stored.new_bytes = work.file.size();
   return stored;
@@ -149,7 +155,20 @@ StoredObject ObjectStore::put(ObjectType type, std::string_view content, Workspa
 void ObjectStore::put_file(const std::string& id, std::string_view file) const {
   check_object_id(id);
   mark_changed(id);
+  require_room(file.size());
   publish_owned_unsynced_name(path_of(id), file, base::Overwrite::yes, 0400);
+}
+
+void ObjectStore::require_room(std::uint64_t bytes) const {
+  if (keep_free_ == 0) return;
+  const std::uint64_t free = base::free_space(root_);
+  if (free >= keep_free_ && free - keep_free_ >= bytes) return;
+  constexpr std::uint64_t mib = std::uint64_t{1} << 20U;
+  throw Error(ExitCode::local_io, "the disk of " + printable(root_.parent_path().string()) + " has " +
+                                      std::to_string(free / mib) + " MiB free, and " +
+                                      std::to_string(keep_free_ / mib) +
+                                      " MiB of it stay free ([repository] min_free_mib)")
+      .with_hint("teslamate-snapshots prune --now makes room, and so does a larger disk");
 }
 
 void ObjectStore::mark_changed(const std::string& id) const {

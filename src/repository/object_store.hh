@@ -111,6 +111,12 @@ class ObjectStore {
 
   std::uint64_t stored_bytes(const ObjectRef& ref) const;  // 0 when it is not there
 
+  // From now on an object is refused (local_io) rather than leave less than so many bytes free on the disk.
+  void keep_free(std::uint64_t bytes) { keep_free_ = bytes; }
+  std::uint64_t kept_free() const { return keep_free_; }
+  // Throws local_io unless `bytes` more leave as much free as keep_free() said.
+  void require_room(std::uint64_t bytes) const;
+
   // Makes every name that put() added durable. Call after the last put, before the manifest.
   void sync_directories() const;
 
@@ -125,12 +131,16 @@ class ObjectStore {
   // nullptr when done, else what is wrong; `used` are then the keys that opened it.
   const char* open(ObjectType type, std::string_view file, std::string_view name, Workspace& workspace,
                    std::string& content, const RepositoryKeys** used) const;
+  // Whether `file` would be opened under that name, with today's keys, and holds exactly `content`.
+  bool is_file_for(ObjectType type, std::string_view file, std::string_view name, std::string_view content,
+                   Workspace& workspace) const;
   // Whether the object's file is there and holds exactly `content`, sealed with today's keys.
   std::optional<bool> holds(ObjectType type, const std::string& id, std::string_view content,
                             Workspace& workspace) const;
 
   base::Path root_;
   std::shared_ptr<const KeyRing> ring_;
+  std::uint64_t keep_free_ = 0;  // 0: the disk may be filled
   using Flags = std::array<std::atomic<bool>, 256>;
   std::unique_ptr<Flags> changed_ = std::make_unique<Flags>();  // shards with names not yet synced
 };

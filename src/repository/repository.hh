@@ -41,7 +41,13 @@ class Repository {
   // format.json alone: is it encrypted, with which key? Throws as open does.
   static Format read_format(const base::Path& path);
   // The same repository once more, without asking for the key again.
-  Repository share() const { return {path_, format_, ring_}; }
+  Repository share() const {
+    Repository same{path_, format_, ring_};
+    same.keep_free(objects_.kept_free());
+    return same;
+  }
+  // As the object store's.
+  void keep_free(std::uint64_t bytes) { objects_.keep_free(bytes); }
   // With keys that are at hand, while they are being changed (rekey.hh).
   static Repository with_keys(const base::Path& path, Format format, KeyRing ring) {
     return {path, std::move(format), std::make_shared<const KeyRing>(std::move(ring))};

@@ -80,16 +80,9 @@ struct Workspace::Impl {
   // `keys` open a sealed file, `name` is the object's.
   const char* decode(std::string_view bytes, const object_file::Header& header, const RepositoryKeys* keys,
                      std::string_view name, std::string& content) {
-    std::string_view frame = bytes.substr(object_file::header_bytes);
-    if (header.sealed) {
-      if (const char* problem = unseal(bytes, *keys, name)) return problem;
-      frame = opened;
-    }
-    if (header.codec == object_file::Codec::plain) {
-      if (const char* problem = decompress(frame, header.plain_bytes, content)) return problem;
-      return content.size() == header.plain_bytes ? nullptr : "has content of another length";
-    }
-    if (const char* problem = decompress(frame, max_encoded_bytes, encoded)) return problem;
+    const bool plain = header.codec == object_file::Codec::plain;
+    if (const char* problem = unpack(bytes, header, keys, name, plain ? content : encoded)) return problem;
+    if (plain) return nullptr;
     try {
       decoder.decode(encoded, header.plain_bytes, content);
     } catch (const base::Error& error) {
@@ -97,6 +90,36 @@ struct Workspace::Impl {
       return detail.c_str();
     }
     return nullptr;
+  }
+
+  // Whether decode() would make `content` of it. Rows are compared as they are decoded: they are read from
+  // memory once, and written nowhere.
+  bool decodes_to(std::string_view bytes, const object_file::Header& header, const RepositoryKeys* keys,
+                  std::string_view name, std::string_view content) {
+    const bool plain = header.codec == object_file::Codec::plain;
+    std::string& unpacked = plain ? check : encoded;
+    if (unpack(bytes, header, keys, name, unpacked) != nullptr || header.plain_bytes != content.size())
+      return false;
+    if (plain) return unpacked == content;
+    try {
+      return decoder.decodes_to(encoded, content);
+    } catch (const base::Error&) {
+      return false;
+    }
+  }
+
+  // nullptr when done, else what is wrong. `out` is then what was compressed: the content itself of the plain
+  // codec, with the length that the header says.
+  const char* unpack(std::string_view bytes, const object_file::Header& header, const RepositoryKeys* keys,
+                     std::string_view name, std::string& out) {
+    std::string_view frame = bytes.substr(object_file::header_bytes);
+    if (header.sealed) {
+      if (const char* problem = unseal(bytes, *keys, name)) return problem;
+      frame = opened;
+    }
+    if (header.codec != object_file::Codec::plain) return decompress(frame, max_encoded_bytes, out);
+    if (const char* problem = decompress(frame, header.plain_bytes, out)) return problem;
+    return out.size() == header.plain_bytes ? nullptr : "has content of another length";
   }
 
   // Sealed where `keys` are given.

@@ -19,5 +19,6 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (!encoder.encode(rest, encoded)) return 0;
   decoder.decode(encoded, rest.size(), decoded);
   if (decoded != rest) fuzz::fail("decoded to other rows");
+  if (!decoder.decodes_to(encoded, rest)) fuzz::fail("does not decode to its own rows");
   return 0;
 }

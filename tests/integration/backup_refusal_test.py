@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 import unittest
 
@@ -235,30 +236,48 @@ class Locks(Case):
     # Renaming an enum label or a schema takes no lock on the tables that use it, and what prints or names them
     # looks at the catalogs of the moment, not at those of the snapshot.
 
-    def assert_refused_or_restorable(self, run, expected: dict):
-        result = run.go_on()
-        if result.code == 0:
-            with recovered(self.pg, self.ws.repository, "live") as copy:
-                self.assertEqual([], diff_digests(expected, database_digest(self.pg, copy), ignore=("database",)))
-        else:
-            assert_exit(result, 16)
-            self.assertEqual([], self.ws.snapshot_files())
+    def assert_read_again(self, run):
+        """What is kept is the database as it is after the change, all of it."""
+        result = assert_exit(run.go_on(), 0)
+        self.assertIn("were changed while they were being read: reading again", result.err)
+        with recovered(self.pg, self.ws.repository, "live") as copy:
+            self.assertEqual([], diff_digests(database_digest(self.pg, "live"), database_digest(self.pg, copy),
+                                              ignore=("database",)))
 
     def test_schemas_that_swap_their_names_while_we_read(self):
         self.pg.script("live", "CREATE SCHEMA a; CREATE SCHEMA b; CREATE TABLE a.v AS SELECT 1 AS x; CREATE TABLE b.v AS SELECT 2 AS x;"
                                "INSERT INTO t SELECT i, 'more' FROM generate_series(1, 40000) AS i")
-        expected = database_digest(self.pg, "live")
         with halted(self.ws, "live") as run:
             self.pg.sql("live", "ALTER SCHEMA a RENAME TO c", "ALTER SCHEMA b RENAME TO a", "ALTER SCHEMA c RENAME TO b")
-            self.assert_refused_or_restorable(run, expected)
+            self.assert_read_again(run)
 
     def test_an_enum_value_renamed_while_we_read(self):
         self.pg.script("live", "CREATE TYPE mood AS ENUM ('a', 'b'); CREATE TABLE moods AS SELECT 'a'::mood AS m;"
                                "INSERT INTO t SELECT i, 'more' FROM generate_series(1, 40000) AS i")
-        expected = database_digest(self.pg, "live")
         with halted(self.ws, "live") as run:
             self.pg.sql("live", "ALTER TYPE mood RENAME VALUE 'a' TO 'z'")
-            self.assert_refused_or_restorable(run, expected)
+            self.assert_read_again(run)
+
+    def test_a_database_that_is_changed_all_the_time_is_refused(self):
+        self.pg.script("live", "INSERT INTO t SELECT i, md5(i::text) FROM generate_series(1, 100000) AS i")
+        over = threading.Event()
+
+        def change() -> None:
+            number = 0
+            while not over.wait(0.005):
+                number += 1
+                self.pg.sql("live", f"CREATE OR REPLACE VIEW restless AS SELECT {number} AS n")
+
+        changing = threading.Thread(target=change)
+        changing.start()
+        try:
+            result = assert_exit(self.ws.backup("live"), 16)
+        finally:
+            over.set()
+            changing.join()
+        self.assertEqual([], self.ws.snapshot_files())
+        self.assertEqual(2, result.err.count("reading again"))
+        self.assertIn("when the migration is done", result.err)
 
     def test_a_second_run_is_locked_out_at_once_also_while_the_first_is_suspended(self):
         before = tree_digest(self.ws.repository)
@@ -362,6 +381,51 @@ class RepositoryFolder(Case):
         result = self.ws.backup("live", "--full")
         self.assertIn(result.code, (3, 17), result.text())
         self.assertEqual("mine", target.read_text())
+
+
+class RoomOnTheDisk(Case):
+    def free_mib(self) -> int:
+        disk = os.statvfs(self.ws.repository)
+        return disk.f_bavail * disk.f_frsize >> 20
+
+    def test_what_is_to_stay_free_stays_free(self):
+        assert_exit(self.ws.backup("live"), 0)
+        self.pg.sql("live", "UPDATE t SET s = 'x'")
+        self.ws.config.write_text(f"[repository]\nmin_free_mib = {self.free_mib() + 1024}\n")
+        refused(self.ws, "live", 17, "stay free", "min_free_mib", "prune --now")
+        self.assertEqual(1, len(self.ws.snapshots("list", "--json").json()["snapshots"]))
+        self.ws.config.write_text("[repository]\nmin_free_mib = 1\n")
+        assert_exit(self.ws.backup("live"), 0)
+        self.assertEqual(2, len(self.ws.snapshot_files()))
+
+    def test_it_is_looked_at_before_each_object_and_for_imports_too(self):
+        self.pg.script("live", "CREATE TABLE noise AS SELECT i, string_agg(md5((i * 1000 + j)::text), '') AS v"
+                               " FROM generate_series(1, 500) AS i, generate_series(1, 1000) AS j GROUP BY i")
+        file = self.ws.folder / "a.tmb"
+        assert_exit(self.ws.run("teslamate-backup", *self.pg.connection_flags("live"), file), 0)
+        disk = self.ws.folder / "disk"
+        disk.mkdir(mode=0o700)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=0700", "tmpfs", disk], check=True)
+        self.addCleanup(subprocess.run, ["umount", disk], check=True)
+        self.ws.repository = disk / "repository"
+        self.ws.config.write_text("[repository]\nmin_free_mib = 20\n")
+        result = assert_exit(self.ws.backup("live", "--init"), 17)
+        self.assertIn("stay free", result.err)
+        self.assertEqual([], self.ws.snapshot_files())
+        self.assertGreater(self.free_mib(), 18)
+        result = assert_exit(self.ws.snapshots("import", file), 17)
+        self.assertIn("stay free", result.err)
+        self.assertEqual([], self.ws.snapshot_files())
+
+
+class AnEmptyFolder(Case):
+    def test_it_stays_empty_where_the_settings_say_so(self):
+        self.ws.config.write_text("[repository]\ninitialize = false\n")
+        result = assert_exit(self.ws.backup("live"), 10)
+        self.assertIn("initialize = false", result.err)
+        self.assertEqual([], list(self.ws.repository.iterdir()))
+        assert_exit(self.ws.backup("live", "--init"), 0)
+        assert_exit(self.ws.backup("live"), 0)
 
 
 class Connecting(Case):

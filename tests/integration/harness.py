@@ -39,6 +39,8 @@ import threading
 import time
 from dataclasses import dataclass, field
 
+import secrets_kept
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 KEEP = os.environ.get("TM_KEEP") == "1"
 DEFAULT_TIMEOUT = 120.0  # seconds, for one program; a hang is a failure, not a wait
@@ -502,6 +504,8 @@ class Running:
             self.argv, env=env, cwd=cwd, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL if input is None else subprocess.PIPE, **as_user)
         self.pid = self.process.pid
+        self.secrets, self.secret_files = secrets_kept.given_to(self.argv, env)
+        self._watch = secrets_kept.Watch(self.pid, self.secrets)
         atexit.register(self.kill)
 
     def signal(self, number: int) -> None:
@@ -523,6 +527,8 @@ class Running:
                               f"{err.decode('utf-8', 'replace')[-3000:]}") from None
         finally:
             atexit.unregister(self.kill)
+            self._watch.stop()
+        self._watch.end(out, err)
         return Result(self.argv, self.process.returncode, out.decode("utf-8", "surrogateescape"),
                       err.decode("utf-8", "surrogateescape"), time.monotonic() - self._began,
                       self._end_group())
@@ -568,6 +574,8 @@ class Workspace:
         self.home.mkdir(mode=0o700)
         self.config.touch(mode=0o600)
         self._traces = 0
+        self._secrets: set[str] = set()
+        self._secret_files: set[pathlib.Path] = set()
 
     def environment(self, env: dict[str, str] | None = None) -> dict[str, str]:
         """Nothing of the caller's environment but the sanitizers' settings."""
@@ -586,7 +594,10 @@ class Workspace:
     def start(self, name: str, *args: str | os.PathLike, env: dict[str, str] | None = None,
               input: bytes | None = None, user: str | None = None, wrap: list[str] | None = None) -> Running:
         argv = [*(wrap or []), tool_path(name), *args]
-        return Running(argv, env=self.environment(env), input=input, cwd=self.home if not user else "/", user=user)
+        running = Running(argv, env=self.environment(env), input=input, cwd=self.home if not user else "/", user=user)
+        self._secrets |= running.secrets
+        self._secret_files |= running.secret_files
+        return running
 
     def run(self, name: str, *args: str | os.PathLike, timeout: float = DEFAULT_TIMEOUT,
             **keywords) -> Result:
@@ -657,7 +668,10 @@ class Workspace:
         if KEEP:
             print(f"kept {self.folder}")
             return
+        told = secrets_kept.left_in([self.repository, self.state, self.home], self._secrets, self._secret_files)
         shutil.rmtree(self.folder, ignore_errors=True)
+        if told:
+            raise AssertionError("secrets were left in files: " + "; ".join(told))
 
     def __enter__(self) -> Workspace:
         return self

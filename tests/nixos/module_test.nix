@@ -80,6 +80,19 @@ let
         ""
         "02:15"
       ];
+    "retention has a time of its own where one is named" =
+      (ofWith [ server ] { schedule.prune = "Mon 06:00"; }).systemd.timers.teslamate-prune.timerConfig.OnCalendar == [ "" "Mon 06:00" ]
+      && !((ofWith [ server ] { }).systemd.timers ? teslamate-prune);
+    "room on the disk, empty folders and sleep reach the settings" =
+      let
+        said = (ofWith [ server ] {
+          repository = { minFree = 2048; initialize = false; };
+          restore.inhibitSleep = false;
+        }).services.teslamate-backup.settings;
+        unsaid = (ofWith [ server ] { }).services.teslamate-backup.settings;
+      in
+      said.repository.min_free_mib == 2048 && !said.repository.initialize && !said.restore.inhibit_sleep
+      && unsaid.repository.min_free_mib == 256 && !(unsaid.repository ? initialize) && !(unsaid.restore ? inhibit_sleep);
     "a schedule may be a list, and null is no timer" =
       (ofWith [ server ] { schedule.drill = [ "Mon" "Thu" ]; }).systemd.timers.teslamate-drill.timerConfig.OnCalendar == [ "" "Mon" "Thu" ]
       && !((ofWith [ server ] { schedule.verify = null; }).systemd.timers ? teslamate-verify);

@@ -411,6 +411,27 @@ class LiveWriter(Case):
         self.assert_restored(self.end(first, 0))
         self.end(self.start("teslamate-backup", "-U", "teslamate-backup", "--dry-run", user="teslamate-backup"), 0)
 
+    def test_the_machine_is_asked_to_stay_awake_unless_the_settings_say_no(self):
+        def inhibited():
+            listed = subprocess.run(["systemd-inhibit", "--list"], capture_output=True, text=True, check=True)
+            return "a TeslaMate database is being restored" in listed.stdout
+        self.drop_in("ExecStartPre=/bin/sleep 2")
+        self.begin()
+        awake = self.start("teslamate-restore", "latest", "--yes")
+        self.until_step(awake, "starting")
+        self.assertTrue(inhibited())
+        self.end(awake, 0)
+        self.assertFalse(inhibited())
+        config = pathlib.Path("/etc/teslamate-backup/config.toml")
+        before = config.read_text()
+        self.addCleanup(config.write_text, before)
+        config.write_text(before.replace("[restore]\n", "[restore]\ninhibit_sleep = false\n"))
+        self.assertNotEqual(config.read_text(), before)
+        careless = self.start("teslamate-restore", "latest", "--yes")
+        self.until_step(careless, "starting")
+        self.assertFalse(inhibited())
+        self.end(careless, 0)
+
     def test_who_keeps_starting_the_service_does_not_get_it_up_on_the_old_data(self):
         self.drop_in("ExecStop=/bin/sleep 0.5")
         self.begin()

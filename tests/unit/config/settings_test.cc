@@ -85,12 +85,15 @@ ssl_root_certificate = "/c"
 pg_bin_dir = "/b"
 [repository]
 path = "/r"
+min_free_mib = 2048
+initialize = false
 [restore]
 units = ["a.service", "b.service"]
 health_url = ""
 health_timeout = 7
 settle = 0
 keep_old_days = 30
+inhibit_sleep = false
 )");
   CHECK(s.state_dir == "/s");
   CHECK(s.jobs == 3);
@@ -110,6 +113,9 @@ keep_old_days = 30
   CHECK(s.restore.health_timeout.count() == 7);
   CHECK(s.restore.settle.count() == 0);
   CHECK(s.restore.keep_old_days == 30);
+  CHECK_FALSE(s.restore.inhibit_sleep);
+  CHECK(s.store.keep_free == std::uint64_t{2} << 30U);
+  CHECK_FALSE(s.store.initialize);
 }
 
 TEST_CASE("an unknown key is refused with its name and line") {

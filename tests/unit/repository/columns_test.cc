@@ -31,12 +31,30 @@ std::string decode(const std::string& encoded, std::size_t plain_length) {
   return rows;
 }
 
+// What decodes_to() says, with decode() as its witness: of copies of exactly their size here too.
+bool decodes_to(const std::string& encoded, const std::string& rows) {
+  const std::vector<char> exact_encoded(encoded.begin(), encoded.end());
+  const std::vector<char> exact_rows(rows.begin(), rows.end());
+  ColumnDecoder decoder;
+  return decoder.decodes_to({exact_encoded.data(), exact_encoded.size()},
+                            {exact_rows.data(), exact_rows.size()});
+}
+
+bool decodes_to_or_is_refused(const std::string& encoded, const std::string& rows) {
+  try {
+    return decodes_to(encoded, rows);
+  } catch (const base::Error&) {
+    return false;
+  }
+}
+
 void round_trips(const std::string& rows) {
   const std::vector<char> exact(rows.begin(), rows.end());
   ColumnEncoder encoder;
   std::string encoded;
   REQUIRE(encoder.encode({exact.data(), exact.size()}, encoded));
   REQUIRE(decode(encoded, rows.size()) == rows);
+  REQUIRE(decodes_to(encoded, rows));
 }
 
 // One column of these cells, and the same as the first and the second of two; then as the rare exceptions
@@ -306,7 +324,10 @@ TEST_CASE("columns: a flipped bit is an error or other text of the same length, 
     try {
       const std::string other = decode(encoded, rows.size());
       REQUIRE(other.size() == rows.size());
+      REQUIRE(decodes_to(encoded, other));
+      REQUIRE(decodes_to_or_is_refused(encoded, rows) == (other == rows));
     } catch (const base::Error& error) {
+      REQUIRE_FALSE(decodes_to_or_is_refused(encoded, rows));
       REQUIRE((error.code() == base::ExitCode::damaged || error.code() == base::ExitCode::unsupported));
     }
     encoded[bit / 8] = static_cast<char>(encoded[bit / 8] ^ flip);
@@ -324,9 +345,30 @@ TEST_CASE("columns: bytes overwritten at random are an error or text, never a cr
     try {
       const std::string other = decode(encoded, rows.size());
       REQUIRE(other.size() == rows.size());
+      REQUIRE(decodes_to_or_is_refused(encoded, rows) == (other == rows));
     } catch (const base::Error&) {
+      REQUIRE_FALSE(decodes_to_or_is_refused(encoded, rows));
     }
   }
+}
+
+TEST_CASE("columns: a chunk decodes to its own rows and to no others", "[columns]") {
+  std::string rows = small_chunk();
+  for (const std::size_t length : {15, 16, 17, 31, 32, 33, 100}) {
+    rows += std::string("1\t2\t3\t4\tt\t") + std::string(length, 'x') + "\t" + std::string(length, 'y') +
+            "\t6\t7\t" + std::string(length, 'z') + "\n";
+  }
+  const std::string encoded = encode(rows);
+  REQUIRE(decodes_to(encoded, rows));
+  for (std::size_t bit = 0; bit < rows.size() * 8; ++bit) {
+    std::string other = rows;
+    other[bit / 8] = static_cast<char>(other[bit / 8] ^ static_cast<char>(1U << (bit % 8)));
+    REQUIRE_FALSE(decodes_to(encoded, other));
+  }
+  REQUIRE_FALSE(decodes_to_or_is_refused(encoded, rows + "1"));
+  REQUIRE_FALSE(decodes_to_or_is_refused(encoded, rows.substr(0, rows.size() - 1)));
+  REQUIRE_FALSE(decodes_to_or_is_refused(encoded, ""));
+  REQUIRE(decodes_to(encode(""), ""));
 }
 
 TEST_CASE("columns: a wrong plain length is damaged", "[columns]") {

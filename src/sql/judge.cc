@@ -112,6 +112,13 @@ bool judge_bracket(const StatementParts& p, Verdict& v) {
   return p.tokens().size() == 1;  // a semicolon alone
 }
 
+// Expressions that the server evaluates sooner or later: with each row, for an index, when somebody looks.
+bool may_call(const Verdict& v) {
+  if (v.action == Action::skip || !v.code.empty()) return false;
+  if (v.effect == Effect::owner || v.effect == Effect::grant) return false;
+  return v.what.starts_with("CREATE ") || v.what.starts_with("ALTER ");
+}
+
 }  // namespace
 
 Verdict Judge::judge(std::string_view statement) {
@@ -128,6 +135,10 @@ Verdict Judge::judge(std::string_view statement) {
     const bool checked = verdict.effect == Effect::setting || verdict.effect == Effect::sequence_position ||
                          verdict.effect == Effect::large_object;
     if (verdict.action != Action::skip && !checked) refuse_dangerous_names(parts.tokens(), verdict.what);
+    if (may_call(verdict)) {
+      const std::string call = unknown_call(parts.tokens(), parts.position(), timescale_);
+      if (!call.empty()) verdict.code = "a call of " + call + " (" + verdict.what + ")";
+    }
     return verdict;
   }
   for (const Refusal& r : refusals) {

@@ -86,6 +86,7 @@ class Judge {
   Spelling spelling_;
   std::string encoding_;
   std::vector<std::string> search_path_{"public"};
+  bool timescale_ = false;  // the dump makes that extension
 };
 
 // The statement with `replacement` for each place, in the order of `places`; "PUBLIC" stays as it is.

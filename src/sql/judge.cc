@@ -62,6 +62,7 @@ void judge_comment(StatementParts& p, Verdict& v) {
   if (p.peek().is("ROLE") || p.peek().is("TABLESPACE")) {
     refuse("COMMENT ON " + name_of(p.peek()), "it works on the server as a whole");
   }
+  if (p.peek().is("EVENT")) v.effect = Effect::event_trigger;  // it comes when the trigger is there
   const bool of_public = p.peek().is("SCHEMA") && name_of(p.peek(1)) == "public";
   // Those are of the server's own making, and the staging database has them.
   if (p.peek().is("EXTENSION") || p.peek().is("DATABASE") || of_public) v.action = Action::skip;

@@ -35,7 +35,7 @@ enum class Effect {
   owner,              // ALTER … OWNER TO
   grant,              // GRANT, REVOKE, ALTER DEFAULT PRIVILEGES
   materialized_view,  // REFRESH
-  event_trigger,      // CREATE or ALTER
+  event_trigger,      // CREATE, ALTER or COMMENT
 };
 
 struct Name {

@@ -102,10 +102,11 @@ class Loader final : public sql::Visitor {
     if (fell_back_) owners_.insert(owners_.end(), own_owners_.begin(), own_owners_.end());
     as_oneself([&] { send_all(owners_); });
     // A role grants nothing on what is another's, and the server only warns of it.
-    if (superuser_)
+    if (superuser_) {
       as_oneself([&] { send_all(grants_); });
-    else
+    } else {
       send_all(grants_);
+    }
     as_oneself([&] {
       send_all(event_triggers_);
       send_all(event_owners_);

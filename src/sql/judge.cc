@@ -120,6 +120,23 @@ bool may_call(const Verdict& v) {
   return v.what.starts_with("CREATE ") || v.what.starts_with("ALTER ");
 }
 
+// An owner or a right for something that the server brings itself, which is given by a superuser: whoever may
+// call lo_put or pg_ls_dir, or owns it, reaches beyond the database.
+std::string server_object(const StatementParts& p, const Verdict& v) {
+  const std::vector<Token>& tokens = p.tokens();
+  for (std::size_t i = 0; i + 2 < tokens.size(); ++i) {
+    const Token& t = tokens[i];
+    if (t.depth != 0 || !t.is_name() || (i > 0 && tokens[i - 1].is_sign('.'))) continue;
+    const bool role = std::ranges::any_of(
+        v.roles, [&](const RolePlace& place) { return place.offset == p.role_at(t).offset; });
+    const std::string name = name_of(t);
+    if (!role && (name.starts_with("pg_") || name == "information_schema")) return name;
+    const bool routine = t.is("FUNCTION") || t.is("PROCEDURE") || t.is("ROUTINE");
+    if (routine && tokens[i + 1].is_name() && !tokens[i + 2].is_sign('.')) return name_of(tokens[i + 1]);
+  }
+  return "";
+}
+
 }  // namespace
 
 Verdict Judge::judge(std::string_view statement) {
@@ -136,6 +153,11 @@ Verdict Judge::judge(std::string_view statement) {
     const bool checked = verdict.effect == Effect::setting || verdict.effect == Effect::sequence_position ||
                          verdict.effect == Effect::large_object;
     if (verdict.action != Action::skip && !checked) refuse_dangerous_names(parts.tokens(), verdict.what);
+    if (verdict.action != Action::skip &&
+        (verdict.effect == Effect::owner || verdict.effect == Effect::grant)) {
+      const std::string object = server_object(parts, verdict);
+      if (!object.empty()) verdict.code = "an owner or rights for the server's own " + object;
+    }
     if (may_call(verdict)) {
       const std::string call = unknown_call(parts.tokens(), parts.position(), timescale_);
       if (!call.empty()) verdict.code = "a call of " + call + " (" + verdict.what + ")";

@@ -37,6 +37,7 @@ two
 \\.
 
 """
+MIGRATED = b"CREATE TABLE public.schema_migrations (version bigint);\nCOPY public.schema_migrations (version) FROM stdin;\n20190330150000\n\\.\n"
 TAIL = b"""--
 -- PostgreSQL database dump complete
 --
@@ -140,17 +141,20 @@ def corpus(good_plain, good_custom, good_tar, canary):
         "custom of nothing": (b"PGDMP", 13, "pg_restore"),
         "custom of lies": (b"PGDMP\x01\x0e\x00\x04\x08\x01" + b"\xff" * 200, 13, ""),
         "tar dump cut": (good_tar[:len(good_tar) // 2], 13, "tar is damaged"),
-        "a row too short": (plain(table=b"CREATE TABLE public.t (a int, b int);\nCOPY public.t (a, b) FROM stdin;\n1\n\\.\n"), 16, "public.t"),
+        "a row too short": (plain(MIGRATED, table=b"CREATE TABLE public.t (a int, b int);\nCOPY public.t (a, b) FROM stdin;\n1\n\\.\n"), 16, "public.t"),
         "rows for a table that is not made": (HEAD + b"COPY public.other (a) FROM stdin;\n1\n\\.\n" + TAIL, 22, "does not make that table"),
         "no table at all": (HEAD + TAIL, 13, "no table"),
         "tables without rows": (HEAD + b"CREATE TABLE public.t (a int);\n" + TAIL, 22, "replace all data by nothing"),
         "a table made twice": (plain(b"CREATE TABLE public.evil (a text);\n"), 13, "made twice"),
-        "unique violated": (plain(table=b"CREATE TABLE public.t (a int);\nCOPY public.t (a) FROM stdin;\n1\n1\n\\.\n"
+        "unique violated": (plain(MIGRATED, table=b"CREATE TABLE public.t (a int);\nCOPY public.t (a) FROM stdin;\n1\n1\n\\.\n"
                                   b"ALTER TABLE ONLY public.t ADD CONSTRAINT t_pkey PRIMARY KEY (a);\n"), 16, "23505"),
-        "not utf-8": (plain(table=TABLE.replace(b"one", b"\xff\xfe")), 16, "22021"),
+        "not utf-8": (plain(MIGRATED, table=TABLE.replace(b"one", b"\xff\xfe")), 16, "22021"),
         "a byte zero": (plain(b"CREATE TABLE public.z\x00 (a int);\n"), 13, ""),
         # of another time
         "newer server": (good_plain.replace(b"database version 15", b"database version 99", 1), 14, "older"),
+        "no migrations": (plain(table=b"CREATE TABLE public.schema_migrations (version bigint);\nCOPY public.schema_migrations (version) FROM stdin;\n\\.\n" + TABLE),
+                          22, "schema_migrations is missing or empty"),
+        "of another program": (plain(), 22, "schema_migrations is missing or empty"),
         "newer migrations": (plain(table=b"CREATE TABLE public.schema_migrations (version bigint, inserted_at timestamp);\n"
                                    b"COPY public.schema_migrations (version, inserted_at) FROM stdin;\n99990101000000\t2026-01-01 00:00:00\n\\.\n"),
                              14, "--allow-newer"),
@@ -251,7 +255,7 @@ def corpus(good_plain, good_custom, good_tar, canary):
         "a comment in a comment": (plain(b"/* /* */ ; */ ALTER SYSTEM RESET ALL;\n"), 13, "configuration"),
         "a comment that does not end": (plain(b"/* /* */ \n"), 13, "in the middle of a statement"),
         "two statements on a line": (plain(b"SET row_security = off; ALTER SYSTEM RESET ALL;\n"), 13, "configuration"),
-        "psql: a variable": (plain(b"COMMENT ON TABLE public.evil IS :'HOST';\n"), 16, "42601"),
+        "psql: a variable": (plain(MIGRATED + b"COMMENT ON TABLE public.evil IS :'HOST';\n"), 16, "42601"),
         "psql: gexec behind a line break of a terminal": (plain(b"CREATE TABLE public.x (a int)\n\\gexec\n").replace(b"\n", b"\r\n"), 13, "backslash"),
         "psql: connect and more": (plain(b"\\connect teslamate postgres evil.example 5432\n"), 13, "\\connect"),
         "psql: connect with a program": (plain(b"\\connect `touch " + c + b"`\n"), 13, "\\connect"),

@@ -172,7 +172,7 @@ class ForeignTest(unittest.TestCase):
                 return self.file.write(data)
 
         path = folder / "tracearr-backup-20260301-100000.zip"
-        for other in ({}, {"counts": {"automations": 1}}):
+        for other in ({}, {"counts": {"automations": 1}}, {"database": metadata["database"] | {"timescaleVersion": "2.17.2", "timescaleToolkitVersion": "1.18.0"}}):
             out = Stream(path)
             with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as z:
                 with z.open("metadata.json", "w") as m:

@@ -84,8 +84,8 @@ void refuse_unfit(const repository::BackupSource& source, Wanted wanted) {
 }
 
 // Loaded whole and checked beside the live database, as for a restore; then its rows are taken from there.
-void with_rows_of_dump(const std::string& path, const restore::Options& restore, cli::Context& context,
-                       const restore::FileOptions& file_options, const UseRows& use) {
+void with_rows_of_dump(const std::string& path, const restore::Options& restore,
+                       const restore::FileOptions& file_options, cli::Context& context, const UseRows& use) {
   const postgres::ConnectionSettings database = connection_settings(context.settings, context.environment);
   const base::SystemClock clock;
   const SideDatabase side(database, "teslamate_rows_" + crypto::random_hex(4));

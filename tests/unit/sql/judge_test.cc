@@ -149,6 +149,26 @@ TEST_CASE("a call of what is not known as harmless is told however it is written
   }
 }
 
+TEST_CASE("rights and owners of what the server brings itself are told", "[sql]") {
+  for (const char* statement : {"GRANT ALL ON ALL FUNCTIONS IN SCHEMA pg_catalog TO PUBLIC;",
+                                "GRANT EXECUTE ON FUNCTION pg_catalog.lo_put(oid, bigint, bytea) TO grafana;",
+                                "GRANT EXECUTE ON FUNCTION lo_put(oid, bigint, bytea) TO grafana;",
+                                "GRANT SELECT ON TABLE pg_largeobject TO PUBLIC;",
+                                "ALTER FUNCTION \"pg_catalog\".lo_put(oid, bigint, bytea) OWNER TO grafana;",
+                                "ALTER SCHEMA information_schema OWNER TO grafana;"}) {
+    INFO(statement);
+    CHECK_FALSE(judged(statement).code.empty());
+  }
+  for (const char* statement :
+       {"GRANT SELECT ON TABLE public.t TO pg_monitor;", "GRANT ALL ON FUNCTION public.f(integer) TO PUBLIC;",
+        "GRANT ALL ON TABLE cars TO grafana;", "ALTER FUNCTION public.f(integer) OWNER TO postgres;",
+        "ALTER DEFAULT PRIVILEGES FOR ROLE a IN SCHEMA public GRANT ALL ON FUNCTIONS TO b;",
+        "GRANT ALL ON ALL TABLES IN SCHEMA public TO b;"}) {
+    INFO(statement);
+    CHECK(judged(statement).code.empty());
+  }
+}
+
 TEST_CASE("expressions as users have them need no trust", "[sql]") {
   for (const char* statement :
        {"CREATE TABLE cars (id integer DEFAULT nextval('cars_id_seq'::regclass), name character "

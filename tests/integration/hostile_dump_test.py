@@ -123,7 +123,7 @@ class HostileDump(unittest.TestCase):
         pg.drop_db("several")
         pg.create_db("several", f"OWNER {OWNER}")
         self.addCleanup(pg.drop_db, "several")
-        pg.sql("several", "CREATE SCHEMA x AUTHORIZATION other_owner", f"CREATE TABLE x.t (a int PRIMARY KEY)", f"ALTER TABLE x.t OWNER TO {OWNER}",
+        pg.sql("several", "CREATE SCHEMA x AUTHORIZATION other_owner", f"GRANT USAGE ON SCHEMA x TO {OWNER}", "CREATE TABLE x.t (a int PRIMARY KEY)", f"ALTER TABLE x.t OWNER TO {OWNER}",
                "CREATE TABLE public.b (a int REFERENCES x.t, s serial)", "ALTER TABLE public.b OWNER TO other_owner",
                "INSERT INTO x.t VALUES (1)", "INSERT INTO public.b VALUES (1)", "GRANT SELECT, INSERT ON public.b TO reader",
                f"REVOKE TRUNCATE ON x.t FROM {OWNER}", "CREATE MATERIALIZED VIEW x.m AS SELECT count(*) AS n FROM public.b",

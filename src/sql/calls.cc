@@ -111,10 +111,23 @@ constexpr auto sorted = [] {
   return out;
 }();
 
+// WITH …, name(a, b) AS (SELECT …): where a function's columns could be listed, no such word begins one.
+bool is_subquery_name(const std::vector<Token>& tokens, std::size_t i) {
+  std::size_t end = i + 2;
+  while (end < tokens.size() && !(tokens[end].is_sign(')') && tokens[end].depth == tokens[i + 1].depth))
+    ++end;
+  if (end + 3 >= tokens.size() || !tokens[end + 1].is("AS")) return false;
+  end += 2;
+  while (tokens[end].is("NOT") || tokens[end].is("MATERIALIZED")) ++end;
+  return tokens[end].is_sign('(') && (tokens[end + 1].is("SELECT") || tokens[end + 1].is("WITH"));
+}
+
 // Whether the word at `i` gives names to columns, as in FROM f(1) AS x(a, b) or FROM f(1) x(a): never a call.
 bool is_alias(const std::vector<Token>& tokens, std::size_t i) {
   if (i == 0) return false;
-  if (tokens[i - 1].is("AS") || tokens[i - 1].is("OF") || tokens[i - 1].is("REFERENCES")) return true;
+  constexpr std::array before{"AS", "OF", "REFERENCES", "WITH", "RECURSIVE"};
+  if (std::ranges::any_of(before, [&](const char* word) { return tokens[i - 1].is(word); })) return true;
+  if (tokens[i - 1].is_sign(',')) return is_subquery_name(tokens, i);
   if (!tokens[i - 1].is_sign(')')) return false;
   std::size_t open = i - 1;
   while (open > 0 && !(tokens[open].is_sign('(') && tokens[open].depth == tokens[i - 1].depth)) --open;

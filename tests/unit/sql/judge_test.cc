@@ -132,6 +132,7 @@ TEST_CASE("a call of what is not known as harmless is told however it is written
         "CREATE VIEW public.v AS SELECT a OPERATOR(pg_catalog.+) lo_creat(a) FROM public.t;",
         "CREATE VIEW public.v AS SELECT 1 FROM public.t JOIN public.u ON lo_creat(1) > 0;",
         "CREATE MATERIALIZED VIEW public.m AS SELECT lo_creat(1) WITH NO DATA;",
+        "CREATE VIEW public.v AS SELECT 1 FROM public.t, lo_creat(1) AS (values integer);",
         "CREATE INDEX i ON public.t USING btree (lo_creat(a));",
         "CREATE INDEX i ON public.t (a) WHERE lo_creat(a) > 0;",
         "CREATE DOMAIN public.d AS integer CHECK (lo_creat(VALUE) > 0);",
@@ -186,6 +187,7 @@ TEST_CASE("expressions as users have them need no trust", "[sql]") {
         "now()), "
         "EXTRACT(epoch FROM now()), CASE WHEN (true) THEN round(1.5) ELSE COALESCE(1, 2) END FROM r, "
         "unnest(ARRAY[1]) AS x(y);",
+        "CREATE VIEW public.v AS WITH a AS (SELECT 1), b(x) AS (SELECT 2) SELECT 3;",
         "CREATE TABLE public.p PARTITION OF public.t FOR VALUES WITH (modulus 2, remainder 0);",
         "CREATE INDEX i ON positions USING gist (ll_to_earth((latitude)::double precision, "
         "(longitude)::double precision));",

@@ -205,7 +205,7 @@ class StrangersSnapshot(unittest.TestCase):
         self.assertEqual(pg.scalar(COPY, "SELECT count(*) FROM public.positions"), pg.scalar("theirs", "SELECT count(*) FROM public.positions"))
 
     def test_a_drill_asks_too(self):
-        flags = ["-r", str(self.ws.repository), "--state-dir", str(self.ws.state)]
+        flags = self.ws.target("theirs")
         self.assertIn("--trust-code", assert_exit(self.ws.run("teslamate-drill", *flags, str(self.evil)), 22).err)
         assert_exit(self.ws.run("teslamate-drill", *flags, str(self.evil), "--trust-code"), 0)
 

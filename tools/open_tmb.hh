@@ -14,4 +14,16 @@ inline std::unique_ptr<archive::TmbSource> open_tmb(const cli::Context& context,
   return with_tries(context, [&] { return archive::open_tmb(path, ask_for_key(context)); });
 }
 
+// Whether somebody else may have made it: it is of another repository than the one in the settings, and no
+// key vouches for it.
+inline bool may_be_of_stranger(const cli::Context& context, const archive::TmbSource& source) {
+  if (source.encrypted()) return false;
+  try {
+    const repository::Format ours = repository::Repository::read_format(context.repository());
+    return ours.encrypted || ours.id != source.format().id;
+  } catch (const base::Error&) {
+    return true;  // there is none
+  }
+}
+
 }  // namespace tmb::tools

@@ -32,7 +32,7 @@ ExitCode run(tools::RestoreOptions& options, cli::Context& context) {
   if (!options.scope.empty()) {
     if (options.rows.any())
       throw Error(ExitCode::usage, "--scope settings takes no single drives, charges or cars");
-    tools::restore_settings(options.snapshot, options.restore, context);
+    tools::restore_settings(options.snapshot, options.restore, tools::file_options(options), context);
     return ExitCode::ok;
   }
   if (options.rows.any()) {
@@ -42,7 +42,8 @@ ExitCode run(tools::RestoreOptions& options, cli::Context& context) {
                   "file into the live database")
           .with_hint("teslamate-restore --drive 9999 latest");
     }
-    tools::restore_rows(options.rows, options.snapshot, options.restore, context);
+    tools::restore_rows(options.rows, options.snapshot, options.restore, tools::file_options(options),
+                        context);
     return ExitCode::ok;
   }
   const tools::Hooks hooks(context, "teslamate-restore");

@@ -24,12 +24,16 @@ constexpr std::size_t block_bytes = std::size_t{512} << 10U;
 
 class CopyCrew::Worker {
  public:
-  Worker(Connection& connection, const std::string& encoding) : copy_(prepared(connection, encoding)) {}
+  Worker(Connection& connection, const CopySession& how)
+      : connection_(connection), role_(how.role), copy_(prepared(connection, how)) {}
 
   void load(const Block& block) {
     const Table& table = *block.table;
     try {
-      if (table_ != block.table) copy_.choose(table.schema, table.name, table.columns);
+      if (table_ != block.table) {
+        become(table.of_extension);
+        copy_.choose(table.schema, table.name, table.columns);
+      }
       table_ = block.table;
       copy_.send(block.rows);
     } catch (Error& error) {
@@ -39,20 +43,34 @@ class CopyCrew::Worker {
   }
 
  private:
-  static Connection& prepared(Connection& connection, const std::string& encoding) {
+  static Connection& prepared(Connection& connection, const CopySession& how) {
     catalog::prepare_for_loading(connection);
-    catalog::read_as(connection, encoding);
+    catalog::read_as(connection, how.encoding);
+    if (!how.role.empty()) catalog::become(connection, how.role);
     return connection;
   }
 
+  void become(bool oneself) {
+    if (role_.empty() || oneself == oneself_) return;
+    if (oneself) {
+      catalog::become_oneself(connection_);
+    } else {
+      catalog::become(connection_, role_);
+    }
+    oneself_ = oneself;
+  }
+
+  Connection& connection_;
+  std::string role_;
+  bool oneself_ = false;
   RowCopy copy_;
   std::shared_ptr<const Table> table_;
 };
 
-CopyCrew::CopyCrew(const postgres::ConnectionSettings& settings, unsigned workers,
-                   const std::string& encoding, const std::stop_token& stop)
+CopyCrew::CopyCrew(const postgres::ConnectionSettings& settings, unsigned workers, CopySession how,
+                   const std::stop_token& stop)
     : settings_(settings),
-      encoding_(encoding),
+      how_(std::move(how)),
       forward_(stop, [this] { inner_.request_stop(); }),
       most_waiting_(workers) {
   for (unsigned i = 0; i < workers; ++i) {
@@ -129,7 +147,7 @@ void CopyCrew::work(const std::stop_token& stop) {
       }
       if (!worker) {
         connection = Connection::open(settings_, stop);
-        worker.emplace(*connection, encoding_);
+        worker.emplace(*connection, how_);
       }
       worker->load(block);
       const std::lock_guard lock(mutex_);

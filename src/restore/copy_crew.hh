@@ -18,16 +18,22 @@
 
 namespace tmb::restore {
 
+// How the sessions have to be. Empty: as they are.
+struct CopySession {
+  std::string role;      // whose rights the rows are stored with, and the tables' expressions evaluated
+  std::string encoding;  // of the rows
+};
+
 class CopyCrew {
  public:
   struct Table {
     std::string schema;
     std::string name;
     std::vector<std::string> columns;
+    bool of_extension = false;  // the role may not write it; nothing of the dump is evaluated with its rows
   };
 
-  // `encoding` of the rows; empty: that of the database.
-  CopyCrew(const postgres::ConnectionSettings& settings, unsigned workers, const std::string& encoding,
+  CopyCrew(const postgres::ConnectionSettings& settings, unsigned workers, CopySession how,
            const std::stop_token& stop);
   CopyCrew(const CopyCrew&) = delete;
   CopyCrew& operator=(const CopyCrew&) = delete;
@@ -54,7 +60,7 @@ class CopyCrew {
   void work(const std::stop_token& stop);
 
   postgres::ConnectionSettings settings_;
-  std::string encoding_;
+  CopySession how_;
   std::stop_source inner_;
   std::stop_callback<std::function<void()>> forward_;
   std::mutex mutex_;

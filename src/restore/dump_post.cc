@@ -92,6 +92,8 @@ void run_post_statements(const std::vector<PostStatement>& statements,
     catalog::read_as(connection, how.encoding);
     if (!how.role.empty()) catalog::become(connection, how.role);
     if (!how.search_path.empty()) connection.query(how.search_path);
+    // Else the server would read other statements than the ones that were judged.
+    if (!how.strings.empty()) connection.query(how.strings);
     while (const PostStatement* statement = schedule.take(stop)) {
       try {
         connection.query(statement->text);

@@ -25,6 +25,7 @@ struct PostSession {
   std::string role;
   std::string encoding;     // of the statements
   std::string search_path;  // the statement of the dump that sets it
+  std::string strings;      // the one that says what a backslash in them means
 };
 
 // Runs all of them, in their order as far as possible, over up to `jobs` sessions.

@@ -3,6 +3,7 @@
 
 #include "restore/dump_load.hh"
 #include "restore/preflight.hh"
+#include "restore/snapshot_code.hh"
 #include "restore/stage.hh"
 #include "restore/verify.hh"
 
@@ -18,6 +19,7 @@ std::string SnapshotInput::origin() const {
 void SnapshotInput::read_everything(Proof proof, unsigned jobs, report::Reporter& reporter,
                                     const std::stop_token& stop) {
   restore::read_everything(source_, proof, jobs, reporter, stop);
+  if (trust_.of_stranger) refuse_code(source_, trust_.pg_bin_dir, stop);
   if (manifest().by_pg_dump()) read_dump_through(source_, reporter, stop);
 }
 

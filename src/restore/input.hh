@@ -44,9 +44,17 @@ class Input {
   virtual const repository::BackupSource* source() const { return nullptr; }
 };
 
+// Whether its maker may be somebody else. Then its definitions are held to what a dump of another program may
+// say, and refused when they say more.
+struct SnapshotTrust {
+  bool of_stranger = false;
+  std::string pg_bin_dir;  // where to look for pg_restore; empty: the usual places
+};
+
 class SnapshotInput final : public Input {
  public:
-  explicit SnapshotInput(const repository::BackupSource& source) : source_(source) {}
+  explicit SnapshotInput(const repository::BackupSource& source, SnapshotTrust trust = {})
+      : source_(source), trust_(std::move(trust)) {}
   void read_everything(Proof proof, unsigned jobs, report::Reporter& reporter,
                        const std::stop_token& stop) override;
   const repository::Manifest& manifest() const override { return source_.manifest(); }
@@ -60,6 +68,7 @@ class SnapshotInput final : public Input {
 
  private:
   const repository::BackupSource& source_;
+  SnapshotTrust trust_;
 };
 
 }  // namespace tmb::restore

@@ -2,6 +2,7 @@
 #include "restore/load_sql.hh"
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -28,6 +29,12 @@ using sql::Action;
 using sql::Effect;
 
 namespace {
+
+// Sent when everything else is there.
+struct Late {
+  std::string text;
+  std::uint64_t line = 0;
+};
 
 class Loader final : public sql::Visitor {
  public:
@@ -59,15 +66,16 @@ class Loader final : public sql::Visitor {
       case Effect::index: return later(PostStatement{sql, line, {}, {v.name}}, false);
       case Effect::key: return later(PostStatement{sql, line, {v.name}, {}}, false);
       case Effect::foreign_key: return later(PostStatement{sql, line, {v.name, v.other}, {}}, true);
-      case Effect::materialized_view:
-      case Effect::event_trigger: last_.push_back({sql, line, {}, {}}); return;
+      case Effect::materialized_view: views_.push_back({sql, line}); return;
+      case Effect::event_trigger: event_triggers_.push_back({sql, line}); return;
       case Effect::extension:
         return as_oneself([&] { catalog::create_extension(main_, v.name.name, v.name.schema); });
       case Effect::owner: return change_owner(v, sql);
       case Effect::grant: return grant(v, sql);
       case Effect::large_object: return large_object(v, sql);
-      case Effect::sequence_position: return send(sql);
-      default: flush(); run(sql);
+      case Effect::sequence_position:
+      case Effect::rows: return send_plain_values(v, sql);
+      default: flush(); run(v, sql);
     }
   }
 
@@ -88,10 +96,21 @@ class Loader final : public sql::Visitor {
     end_of_rows();
     flush();
     if (in_large_object_) main_.execute("COMMIT");
-    for (const PostStatement& statement : last_) {
-      line_ = statement.line;
-      run(statement.text);
+    send_all(views_);
+    // Everything was made and filled as one role: only now is each object given to its own, and then its
+    // rights, which the server counts from the owner.
+    if (fell_back_) owners_.insert(owners_.end(), own_owners_.begin(), own_owners_.end());
+    as_oneself([&] { send_all(owners_); });
+    // A role grants nothing on what is another's, and the server only warns of it.
+    if (superuser_) {
+      as_oneself([&] { send_all(grants_); });
+    } else {
+      send_all(grants_);
     }
+    as_oneself([&] {
+      send_all(event_triggers_);
+      send_all(event_owners_);
+    });
   }
 
  private:
@@ -102,17 +121,20 @@ class Loader final : public sql::Visitor {
       how_.encoding = main_.parameter("client_encoding");
       if (crew_) crew_->wait();
       crew_.reset();
-    } else if (v.what != "SET standard_conforming_strings" && v.what != "SET xmloption") {
+    } else if (v.what == "SET standard_conforming_strings") {
+      how_.strings = sql;
+    } else if (v.what != "SET xmloption") {
       how_.search_path = sql;
     }
   }
 
   void begin_rows(const sql::Verdict& v) {
-    if (!crew_) crew_ = std::make_unique<CopyCrew>(settings_, jobs_, how_.encoding, s_.stop);
-    // A table that the dump does not make is an extension's and has its foreign keys already.
-    one_by_one_ = input_.database().find(v.name.schema, v.name.name) == nullptr;
+    if (!crew_)
+      crew_ = std::make_unique<CopyCrew>(settings_, jobs_, CopySession{how_.role, how_.encoding}, s_.stop);
+    // An extension's table has its foreign keys already.
+    one_by_one_ = is_of_extension(v.name);
     if (one_by_one_) crew_->wait();
-    crew_->begin({v.name.schema, v.name.name, v.columns});
+    crew_->begin({v.name.schema, v.name.name, v.columns, one_by_one_});
     loading_rows_ = true;
   }
 
@@ -148,20 +170,56 @@ class Loader final : public sql::Visitor {
     }
   }
 
-  // As the owner; what that role may not, as the superuser that we are.
-  void run(const std::string& sql) {
+  // A table that the dump does not make.
+  bool is_of_extension(const sql::Name& name) const {
+    return input_.database().find(name.schema, name.name) == nullptr;
+  }
+
+  // INSERT and setval, of plain values alone.
+  void send_plain_values(const sql::Verdict& v, const std::string& sql) {
+    const bool rows = v.effect == Effect::rows;
+    if (rows) flush();
+    const bool oneself = rows ? is_of_extension(v.name) : v.name.schema.starts_with("_timescaledb_");
+    if (!oneself) return send(sql);
+    as_oneself([&] { send(sql); });
+  }
+
+  // As the owner. What that role may not make is made by the superuser that we are, where no expression of
+  // the dump is evaluated on the way: never rows, tables, views or indexes.
+  void run(const sql::Verdict& v, const std::string& sql) {
+    constexpr std::array of_superusers{
+        "CREATE publication", "CREATE server",    "CREATE user",     "CREATE foreign",   "CREATE cast",
+        "CREATE operator",    "CREATE aggregate", "CREATE function", "CREATE procedure", "CREATE schema",
+        "ALTER publication",  "ALTER operator",   "COMMENT"};
     try {
       send(sql);
-    } catch (const postgres::DatabaseError& error) {
-      if (error.sqlstate() != "42501" || how_.role.empty() || !superuser_) throw;
+    } catch (postgres::DatabaseError& error) {
+      if (error.sqlstate() != "42501" || how_.role.empty()) throw;
+      if (!superuser_ || std::ranges::find(of_superusers, v.what) == of_superusers.end()) {
+        error.with_hint("it is done as " + base::printable(how_.role) +
+                        ", whose database it will be, and that role may not");
+        throw;
+      }
       as_oneself([&] { send(sql); });
+      fell_back_ = true;
+    }
+  }
+
+  void send_all(const std::vector<Late>& statements) {
+    for (const Late& statement : statements) {
+      line_ = statement.line;
+      send(statement.text);
     }
   }
 
   void change_owner(const sql::Verdict& v, const std::string& sql) {
     const std::string to = roles_.owner(v.roles.front().role);
-    if (to == roles_.owner()) return;  // it made the object
-    as_oneself([&] { send(sql::with_roles(sql, v.roles, {main_.identifier(to)})); });
+    const bool own = to == roles_.owner();
+    // Those have to be superusers'.
+    const bool of_event = v.what == "ALTER event";
+    if (of_event && own) return;
+    const Late late{sql::with_roles(sql, v.roles, {main_.identifier(to)}), line_};
+    (of_event ? event_owners_ : own ? own_owners_ : owners_).push_back(late);
   }
 
   void grant(const sql::Verdict& v, const std::string& sql) {
@@ -171,8 +229,7 @@ class Loader final : public sql::Visitor {
       if (to.empty()) return;
       names.push_back(main_.identifier(to));
     }
-    flush();
-    run(sql::with_roles(sql, v.roles, names));
+    grants_.push_back({sql::with_roles(sql, v.roles, names), line_});
   }
 
   // Those that write one need a transaction around them.
@@ -202,7 +259,13 @@ class Loader final : public sql::Visitor {
   bool in_large_object_ = false;
   std::vector<PostStatement> put_off_;
   bool put_off_are_foreign_keys_ = false;
-  std::vector<PostStatement> last_;
+  std::vector<Late> views_;  // to be filled
+  std::vector<Late> owners_;
+  std::vector<Late> own_owners_;  // of what belongs to the owner already, if the owner made it
+  std::vector<Late> grants_;
+  std::vector<Late> event_triggers_;
+  std::vector<Late> event_owners_;
+  bool fell_back_ = false;  // something was made by ourselves in the owner's place
   std::size_t number_ = 0;  // of the file's database that the statements are of
   std::uint64_t line_ = 0;
   std::uint64_t rows_ = 0;

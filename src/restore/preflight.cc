@@ -186,7 +186,14 @@ void look_at_live(Session& s, Target& t) {
 
 // The live database's newest migration stands for what the installed TeslaMate knows.
 void check_migration(Session& s, const Manifest& m, const Target& t) {
-  if (m.migration_version.empty() || t.live_migration.empty()) return;
+  if (t.live_migration.empty()) return;
+  if (m.migration_version.empty()) {
+    throw Error(ExitCode::refused,
+                "the " + s.word +
+                    " says nowhere how far TeslaMate migrated it (schema_migrations is "
+                    "missing or empty): TeslaMate would make its tables anew and not start")
+        .with_hint("look for another one; to look at this one: --as-database NAME");
+  }
   const int order = compare_versions(m.migration_version, t.live_migration);
   if (order > 0 && !s.options.allow_newer) {
     throw Error(ExitCode::unsupported, "the " + s.word + " was migrated to " + m.migration_version +

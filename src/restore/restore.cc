@@ -132,6 +132,11 @@ void list_kept_lines(Session& s, Outcome& out) {
 
 Outcome run(const Options& options, const BackupSource& source, const Adapters& adapters,
             report::Reporter& reporter, const std::stop_token& stop) {
+  return run(options, source, SnapshotTrust{}, adapters, reporter, stop);
+}
+
+Outcome run(const Options& options, const BackupSource& source, const SnapshotTrust& trust,
+            const Adapters& adapters, report::Reporter& reporter, const std::stop_token& stop) {
   if (!source.manifest().scope.empty()) {
     throw Error(ExitCode::refused, source.describe() +
                                        " holds the settings only: nothing could take the place "
@@ -139,7 +144,7 @@ Outcome run(const Options& options, const BackupSource& source, const Adapters& 
         .with_state("nothing was changed")
         .with_hint("bring the settings back with --scope settings");
   }
-  SnapshotInput input(source);
+  SnapshotInput input(source, trust);
   return run(options, input, adapters, reporter, stop);
 }
 

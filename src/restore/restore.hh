@@ -21,6 +21,7 @@
 namespace tmb::restore {
 
 class Input;
+struct SnapshotTrust;
 
 struct Options {
   std::string as_database;  // stop before the swap and leave the loaded database under this name
@@ -109,6 +110,9 @@ struct Outcome {
 // that failed.
 Outcome run(const Options& options, const repository::BackupSource& source, const Adapters& adapters,
             report::Reporter& reporter, const std::stop_token& stop);
+// The same of a snapshot that may be a stranger's.
+Outcome run(const Options& options, const repository::BackupSource& source, const SnapshotTrust& trust,
+            const Adapters& adapters, report::Reporter& reporter, const std::stop_token& stop);
 
 // The same for whatever can be brought back; see input.hh.
 Outcome run(const Options& options, Input& input, const Adapters& adapters, report::Reporter& reporter,

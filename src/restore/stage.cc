@@ -145,7 +145,7 @@ void restore_sequences(const Manifest& manifest, Connection& connection) {
 StagingDatabase::StagingDatabase(Session& session, const Target& target, const std::string& snapshot)
     : session_(&session), name_(target.staging) {
   try {
-    catalog::create_database(session.admin, name_, target.facts, target.tablespace);
+    make(target);
   } catch (const Error& error) {
     // When the answer was lost, the server may still make it: then the journal has to know its name.
     if (error.code() != ExitCode::cannot_connect) forget();
@@ -164,6 +164,18 @@ StagingDatabase::StagingDatabase(Session& session, const Target& target, const s
 }
 
 StagingDatabase::~StagingDatabase() { drop(); }
+
+void StagingDatabase::make(const Target& target) {
+  try {
+    catalog::create_database(session_->admin, name_, target.facts, target.tablespace);
+  } catch (postgres::DatabaseError& error) {
+    // A locale of the C library, one of ICU.
+    const bool of_locale = error.sqlstate() == "42809" || error.sqlstate() == "22023";
+    if (of_locale && error.hint().empty())
+      error.with_hint("make that locale where the server runs (Debian: locale-gen), and restart the server");
+    throw;
+  }
+}
 
 // For a database that was never made. One that is there all the same is somebody else's.
 void StagingDatabase::forget() noexcept {

@@ -25,6 +25,7 @@ class StagingDatabase {
   void release() { session_ = nullptr; }  // it is somebody's now
 
  private:
+  void make(const Target& target);
   void drop() noexcept;
   void forget() noexcept;
   Session* session_;

@@ -62,6 +62,7 @@ void judge_comment(StatementParts& p, Verdict& v) {
   if (p.peek().is("ROLE") || p.peek().is("TABLESPACE")) {
     refuse("COMMENT ON " + name_of(p.peek()), "it works on the server as a whole");
   }
+  if (p.peek().is("EVENT")) v.effect = Effect::event_trigger;  // it comes when the trigger is there
   const bool of_public = p.peek().is("SCHEMA") && name_of(p.peek(1)) == "public";
   // Those are of the server's own making, and the staging database has them.
   if (p.peek().is("EXTENSION") || p.peek().is("DATABASE") || of_public) v.action = Action::skip;
@@ -112,6 +113,30 @@ bool judge_bracket(const StatementParts& p, Verdict& v) {
   return p.tokens().size() == 1;  // a semicolon alone
 }
 
+// Expressions that the server evaluates sooner or later: with each row, for an index, when somebody looks.
+bool may_call(const Verdict& v) {
+  if (v.action == Action::skip || !v.code.empty()) return false;
+  if (v.effect == Effect::owner || v.effect == Effect::grant) return false;
+  return v.what.starts_with("CREATE ") || v.what.starts_with("ALTER ");
+}
+
+// An owner or a right for something that the server brings itself, which is given by a superuser: whoever may
+// call lo_put or pg_ls_dir, or owns it, reaches beyond the database.
+std::string server_object(const StatementParts& p, const Verdict& v) {
+  const std::vector<Token>& tokens = p.tokens();
+  for (std::size_t i = 0; i + 2 < tokens.size(); ++i) {
+    const Token& t = tokens[i];
+    if (t.depth != 0 || !t.is_name() || (i > 0 && tokens[i - 1].is_sign('.'))) continue;
+    const bool role = std::ranges::any_of(
+        v.roles, [&](const RolePlace& place) { return place.offset == p.role_at(t).offset; });
+    const std::string name = name_of(t);
+    if (!role && (name.starts_with("pg_") || name == "information_schema")) return name;
+    const bool routine = t.is("FUNCTION") || t.is("PROCEDURE") || t.is("ROUTINE");
+    if (routine && tokens[i + 1].is_name() && !tokens[i + 2].is_sign('.')) return name_of(tokens[i + 1]);
+  }
+  return "";
+}
+
 }  // namespace
 
 Verdict Judge::judge(std::string_view statement) {
@@ -128,6 +153,15 @@ Verdict Judge::judge(std::string_view statement) {
     const bool checked = verdict.effect == Effect::setting || verdict.effect == Effect::sequence_position ||
                          verdict.effect == Effect::large_object;
     if (verdict.action != Action::skip && !checked) refuse_dangerous_names(parts.tokens(), verdict.what);
+    if (verdict.action != Action::skip &&
+        (verdict.effect == Effect::owner || verdict.effect == Effect::grant)) {
+      const std::string object = server_object(parts, verdict);
+      if (!object.empty()) verdict.code = "an owner or rights for the server's own " + object;
+    }
+    if (may_call(verdict)) {
+      const std::string call = unknown_call(parts.tokens(), parts.position(), timescale_);
+      if (!call.empty()) verdict.code = "a call of " + call + " (" + verdict.what + ")";
+    }
     return verdict;
   }
   for (const Refusal& r : refusals) {

@@ -35,7 +35,7 @@ enum class Effect {
   owner,              // ALTER … OWNER TO
   grant,              // GRANT, REVOKE, ALTER DEFAULT PRIVILEGES
   materialized_view,  // REFRESH
-  event_trigger,      // CREATE or ALTER
+  event_trigger,      // CREATE, ALTER or COMMENT
 };
 
 struct Name {
@@ -86,6 +86,7 @@ class Judge {
   Spelling spelling_;
   std::string encoding_;
   std::vector<std::string> search_path_{"public"};
+  bool timescale_ = false;  // the dump makes that extension
 };
 
 // The statement with `replacement` for each place, in the order of `places`; "PUBLIC" stays as it is.

@@ -32,12 +32,9 @@ void create_extension(StatementParts& p, Verdict& v) {
   }
   if (p.accept({"VERSION"})) p.step();
   if (!p.at_end()) refuse("CREATE EXTENSION", "pg_dump writes nothing but its schema behind it");
-  constexpr std::array far{"dblink",        "file_fdw",  "postgres_fdw", "adminpack",
-                           "plpython3u",    "plpythonu", "plpython2u",   "plperlu",
-                           "pltclu",        "plsh",      "plrust",       "pg_cron",
-                           "pg_background", "plv8",      "xml2",         "pageinspect"};
-  if (std::ranges::find(far, v.name.name) != far.end())
-    v.code = "extension " + v.name.name + ", whose functions reach beyond the database";
+  if (!is_harmless_extension(v.name.name))
+    v.code = "extension " + v.name.name + ", whose functions may reach beyond the database";
+  if (v.name.name == "timescaledb") p.set_timescale();
   if (v.name.name == "plpgsql") v.action = Action::skip;  // every database has it
 }
 
@@ -159,9 +156,11 @@ void create_database(StatementParts& p, Verdict& v) {
   }
 }
 
-void create_text_search(StatementParts& p, Verdict&) {
+void create_text_search(StatementParts& p, Verdict& v) {
   const bool plain = p.peek().is("DICTIONARY") || p.peek().is("CONFIGURATION");
   if (!plain) refuse("CREATE TEXT SEARCH " + name_of(p.peek()), "it takes functions in C");
+  p.step();
+  v.name = p.read_name();
 }
 
 void create_subscription(StatementParts& p, Verdict& v) {
@@ -241,85 +240,14 @@ void judge_create(StatementParts& p, Verdict& v) {
   }
   for (const char* word :
        {"VIEW", "RECURSIVE", "SEQUENCE", "DOMAIN", "COLLATION", "POLICY", "PUBLICATION", "STATISTICS"}) {
-    if (p.peek().is(word)) return;
+    if (!p.peek().is(word)) continue;
+    p.step();
+    if (std::string_view(word) == "RECURSIVE") p.accept({"VIEW"});
+    v.name = p.read_name();
+    return;
   }
   if (p.position() > 2 && p.tokens()[p.position() - 1].is("VIEW")) return;  // MATERIALIZED VIEW, from above
   create_refused(kind, "pg_dump does not write it");
-}
-
-namespace {
-
-// ALTER TABLE [IF EXISTS] [ONLY] name, what follows.
-void alter_table(StatementParts& p, Verdict& v) {
-  p.accept({"IF", "EXISTS"});
-  p.accept({"ONLY"});
-  const Name name = p.read_name();
-  if (p.has({"DROP", "CONSTRAINT"}) || p.has({"DROP", "DEFAULT"}) || p.has({"DROP", "IDENTITY"}) ||
-      p.has({"DROP", "NOT", "NULL"})) {
-    v.action = Action::skip;  // of --clean
-    return;
-  }
-  for (std::size_t i = p.position(); i + 3 < p.tokens().size(); ++i) {
-    const Token& t = p.tokens()[i];
-    const Token& behind = p.tokens()[i + 2];
-    if (t.depth == 0 && t.is("COLUMN") &&
-        (behind.is("TYPE") || (behind.is("SET") && p.tokens()[i + 3].is("DATA")))) {
-      refuse("ALTER COLUMN … TYPE", "it rewrites rows; pg_dump does not write it");
-    }
-  }
-  const bool adds = p.has({"ADD", "CONSTRAINT"});
-  if (adds && p.has({"FOREIGN", "KEY"})) {
-    v.effect = Effect::foreign_key;
-    v.name = name;
-    while (!p.at_end() && !(p.peek().is("REFERENCES") && p.peek().depth == 0)) p.step();
-    p.step();
-    v.other = p.read_name();
-  } else if (adds && (p.has({"PRIMARY", "KEY"}) || p.has({"UNIQUE"}) || p.has({"EXCLUDE"}))) {
-    v.effect = Effect::key;
-    v.name = name;
-  }
-}
-
-}  // namespace
-
-void judge_alter(StatementParts& p, Verdict& v) {
-  v.what = "ALTER " + name_of(p.peek());
-  for (const char* word : {"SYSTEM", "ROLE", "USER", "GROUP", "TABLESPACE"}) {
-    if (p.peek().is(word) && !p.peek(1).is("MAPPING")) {
-      refuse(v.what, p.peek().is("SYSTEM") ? "it changes the server's configuration" : whole_server);
-    }
-  }
-  if (p.peek().is("EXTENSION")) refuse(v.what, "pg_dump does not write it");
-  if (p.accept({"DATABASE"})) {
-    v.action = Action::skip;
-    if (p.has({"SET"})) v.left_out = "settings of the database (those of the live one stay)";
-    return;
-  }
-  if (p.peek().is("SUBSCRIPTION") || p.peek().is("LANGUAGE") || p.peek().is("PROCEDURAL")) {
-    v.action = Action::skip;
-    return;
-  }
-  if (p.peek().is("DEFAULT") && p.peek(1).is("PRIVILEGES")) return judge_grant(p, v);
-  const std::vector<Token>& tokens = p.tokens();
-  const std::size_t n = tokens.size();
-  if (n > 4 && tokens[n - 4].is("OWNER") && tokens[n - 3].is("TO") && tokens[n - 4].depth == 0) {
-    v.effect = Effect::owner;
-    v.roles.push_back(p.role_at(tokens[n - 2]));
-    if (p.peek().is("SCHEMA") && name_of(p.peek(1)) == "public") v.action = Action::skip;
-    return;
-  }
-  if (p.peek().is("EVENT")) {
-    v.effect = Effect::event_trigger;
-    return;
-  }
-  if (p.accept({"TABLE"})) return alter_table(p, v);
-  for (const char* word : {"FOREIGN",  "VIEW",      "MATERIALIZED", "SEQUENCE",    "INDEX",     "TYPE",
-                           "DOMAIN",   "FUNCTION",  "PROCEDURE",    "ROUTINE",     "AGGREGATE", "SCHEMA",
-                           "OPERATOR", "COLLATION", "STATISTICS",   "PUBLICATION", "SERVER",    "LARGE",
-                           "TEXT",     "USER",      "POLICY",       "TRIGGER"}) {
-    if (p.peek().is(word)) return;
-  }
-  refuse(v.what, "pg_dump does not write it");
 }
 
 }  // namespace tmb::sql

@@ -86,6 +86,11 @@ bool Reader::skip_line() {
   return true;
 }
 
+// For the server and for psql a carriage return ends it too: what follows is read as SQL.
+void Reader::skip_comment() {
+  for (int c = peek(); c != '\n' && c != '\r' && c != end_of_text; c = peek()) step();
+}
+
 End Reader::run(Handler& handler) {
   if (peek() == 0xEF && peek(1) == 0xBB && peek(2) == 0xBF) step(3);  // a byte order mark
   for (;;) {
@@ -98,7 +103,7 @@ End Reader::run(Handler& handler) {
 
 End Reader::read_item(Handler& handler) {
   if (peek() == '-' && peek(1) == '-') {
-    skip_line();
+    skip_comment();
     handler.comment(taken());
     return End::between;
   }
@@ -140,7 +145,7 @@ bool Reader::read_statement() {
     } else if (c == '$') {
       if (!read_dollar()) return false;
     } else if (c == '-' && peek(1) == '-') {
-      skip_line();
+      skip_comment();
     } else if (c == '/' && peek(1) == '*') {
       if (!read_block_comment()) return false;
     } else if (begins_word(c)) {
@@ -204,7 +209,7 @@ bool Reader::after_escape_string() {
     if (is_space(c)) {
       step();
     } else if (c == '-' && peek(1) == '-') {
-      skip_line();
+      skip_comment();
     } else if (c == '/' && peek(1) == '*') {
       if (!read_block_comment()) return false;
     } else if (c == '\'') {

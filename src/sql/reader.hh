@@ -68,6 +68,7 @@ class Reader {
 
   void skip_spaces();
   bool skip_line();  // false at the end of the text
+  void skip_comment();
   End read_item(Handler& handler);
   // True when the semicolon was reached.
   bool read_statement();

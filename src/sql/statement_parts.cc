@@ -182,6 +182,8 @@ bool only_computes(const std::vector<Token>& body) {
     const Token& token = body[i];
     if (token.is_sign(';') && i + 1 < body.size()) return false;
     if (token.kind == Token::Kind::dollar || token.kind == Token::Kind::quoted) return false;
+    // The sessions that call it may take a backslash for something else than the one that makes it.
+    if (token.text.find('\\') != std::string_view::npos) return false;
     if (token.kind != Token::Kind::word) continue;
     if (among(reading_words, token)) return false;
     const bool call = i + 1 < body.size() && body[i + 1].is_sign('(');

@@ -25,6 +25,8 @@ class StatementParts {
     judge_.encoding_ = std::move(encoding);
     judge_.spelling_.wide = wide;
   }
+  bool timescale() const { return judge_.timescale_; }
+  void set_timescale() { judge_.timescale_ = true; }
   void set_search_path(std::vector<std::string> path) { judge_.search_path_ = std::move(path); }
 
   // The token `ahead` of the position; the final semicolon behind the end.
@@ -59,6 +61,13 @@ class StatementParts {
 // Throws damaged when the statement names something that reads or writes the server's files, runs programs or
 // reaches other servers.
 void refuse_dangerous_names(const std::vector<Token>& tokens, const std::string& what);
+
+// The first function called in `tokens`, from the position on, that is not known as harmless; empty: none.
+// `timescale`: the dump is of a database with that extension, whose functions are no dump's own.
+std::string unknown_call(const std::vector<Token>& tokens, std::size_t from, bool timescale);
+
+// Whether its functions do nothing but compute, or are looked after elsewhere.
+bool is_harmless_extension(const std::string& name);
 
 // Whether the text of a function can do nothing but compute from its arguments.
 bool only_computes(const std::vector<Token>& body);

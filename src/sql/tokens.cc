@@ -54,7 +54,7 @@ class Lexer {
       if (at_ < text_.size() && is_space(text_[at_])) {
         ++at_;
       } else if (at() == '-' && at(1) == '-') {
-        while (at_ < text_.size() && text_[at_] != '\n') ++at_;
+        while (at_ < text_.size() && text_[at_] != '\n' && text_[at_] != '\r') ++at_;
       } else if (at() == '/' && at(1) == '*') {
         skip_block();
       } else {
@@ -132,7 +132,8 @@ class Lexer {
       if (at() != '\'' || at_ - begin != 1) return Token::Kind::word;
       const char prefix = upper(c);
       if (prefix != 'E' && prefix != 'B' && prefix != 'X' && prefix != 'N') return Token::Kind::word;
-      read_quoted('\'', prefix == 'E' || !spelling_.standard_strings);
+      // In B'…' and X'…' a backslash never escapes, whatever the session's setting.
+      read_quoted('\'', prefix == 'E' || (prefix == 'N' && !spelling_.standard_strings));
       return Token::Kind::string;
     }
     if (is_digit(c) || (c == '.' && is_digit(at(1)))) {

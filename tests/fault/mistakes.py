@@ -26,6 +26,7 @@ BAD_DAYS = "integration/bad_days_test.py"
 IN_PLACE = "integration/in_place_test.py"
 RESTORE_CRASH = "integration/restore_crash_test.py"
 COMMANDS = "integration/commands_test.py"
+HOSTILE = "integration/hostile_dump_test.py"
 
 # name, [(file, what stands there, what stands there instead)…], program, test that must fail
 MISTAKES = [
@@ -308,6 +309,30 @@ MISTAKES = [
      UNIT, "what pg_dump does not write is refused as damaged"),
     ("a dump's own functions are not told", [("src/sql/judge_create.cc", '  v.code = describe(kind, v.name) + " (" + name + ")";\n', "")],
      UNIT, "code of the file's author is told*"),
+    ("a carriage return does not end a comment", [("src/sql/reader.cc", "c != '\\n' && c != '\\r' && c != end_of_text; c = peek()) step();", "c != '\\n' && c != end_of_text; c = peek()) step();")],
+     UNIT, "a carriage return ends a comment as it does for the server"),
+    ("a carriage return does not end a comment among the words", [("src/sql/tokens.cc", "text_[at_] != '\\n' && text_[at_] != '\\r') ++at_;", "text_[at_] != '\\n') ++at_;")],
+     UNIT, "a call of what is not known as harmless is told however it is written"),
+    ("any function of the server may be called", [("src/sql/calls.cc", "if (!of_server && !timescale) continue;", "if (!timescale) continue;")],
+     UNIT, "a call of what is not known as harmless is told however it is written"),
+    ("any extension may be made", [("src/sql/judge_create.cc", "if (!is_harmless_extension(v.name.name))", "if (v.name.name.empty())")],
+     UNIT, "a call of what is not known as harmless is told however it is written"),
+    ("tables may be changed in any way", [("src/sql/judge_alter.cc", 'refuse(v.what, "pg_dump does not write this change of a table");', "")],
+     UNIT, "what pg_dump does not write is refused as damaged"),
+    ("a list of changes is one change", [("src/sql/judge_alter.cc", "[](const Token& t) { return t.depth == 0 && t.is_sign(','); }", "[](const Token& t) { return t.text.empty(); }")],
+     UNIT, "what pg_dump does not write is refused as damaged"),
+    ("a dump's rows are stored as ourselves", [("src/restore/copy_crew.cc", "    if (!how.role.empty()) catalog::become(connection, how.role);\n", "")],
+     HOSTILE, "HostileDump.test_rows_are_stored_and_views_filled_as_the_owner"),
+    ("what the owner may not do a superuser does", [("src/restore/load_sql.cc", "    if (!oneself) return send(sql);", "    sql::Verdict any;\n    any.what = \"COMMENT\";\n    if (!oneself) return run(any, sql);")],
+     HOSTILE, "HostileDump.test_what_the_owner_may_not_store_is_not_stored_by_a_superuser_instead"),
+    ("indexes are made without the dump's strings", [("src/restore/dump_post.cc", "    if (!how.strings.empty()) connection.query(how.strings);\n", "")],
+     HOSTILE, "HostileDump.test_strings_with_escapes_mean_the_same_where_indexes_and_keys_are_made"),
+    ("rights are given as the owner alone", [("src/restore/load_sql.cc", "if (superuser_) {", "if (superuser_ && how_.role.empty()) {")],
+     HOSTILE, "HostileDump.test_each_object_has_its_owner_and_its_rights_when_a_dump_has_several"),
+    ("a stranger's .tmb is not read for its code", [("src/restore/input.cc", "if (trust_.of_stranger) refuse_code", "if (trust_.of_stranger && stop.stop_requested()) refuse_code")],
+     HOSTILE, "StrangersSnapshot.test_its_code_asks_for_trust"),
+    ("trust is forgotten for single rows", [("tools/restore/rows.cc", "  restore::FileOptions file = file_options;\n", "  restore::FileOptions file;\n  file.pg_bin_dir = file_options.pg_bin_dir;\n")],
+     HOSTILE, "HostileDump.test_code_is_trusted_for_single_rows_too"),
     ("a gzip may end anywhere", [("src/archive/sources.cc", 'if (stream_.avail_in == 0 && !refill()) fail("it ends too early");', "if (stream_.avail_in == 0 && !refill()) break;")],
      UNIT, "every cut of a gzip is seen"),
     ("the objects of a .tmb are not read", [("src/restore/verify.cc", "base::run_workers(base::worker_count(jobs), stop,", "run_workers(jobs, stop,")],

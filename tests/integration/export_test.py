@@ -273,7 +273,7 @@ class FromTheDatabase(Case):
 
     def assert_restores(self, path, ws: Workspace | None = None):
         self.pg.drop_db("copy")
-        assert_exit((ws or self.ws).restore("live", path, "--as-database", "copy", "--yes", "--no-service"), 0)
+        assert_exit((ws or self.ws).restore("live", path, "--as-database", "copy", "--yes", "--no-service", "--trust-code"), 0)
         self.assertEqual([], diff_digests(self.expected, database_digest(self.pg, "copy"), ignore=("database",)))
 
 

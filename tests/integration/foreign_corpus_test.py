@@ -37,6 +37,7 @@ two
 \\.
 
 """
+MIGRATED = b"CREATE TABLE public.schema_migrations (version bigint);\nCOPY public.schema_migrations (version) FROM stdin;\n20190330150000\n\\.\n"
 TAIL = b"""--
 -- PostgreSQL database dump complete
 --
@@ -140,21 +141,24 @@ def corpus(good_plain, good_custom, good_tar, canary):
         "custom of nothing": (b"PGDMP", 13, "pg_restore"),
         "custom of lies": (b"PGDMP\x01\x0e\x00\x04\x08\x01" + b"\xff" * 200, 13, ""),
         "tar dump cut": (good_tar[:len(good_tar) // 2], 13, "tar is damaged"),
-        "a row too short": (plain(table=b"CREATE TABLE public.t (a int, b int);\nCOPY public.t (a, b) FROM stdin;\n1\n\\.\n"), 16, "public.t"),
+        "a row too short": (plain(MIGRATED, table=b"CREATE TABLE public.t (a int, b int);\nCOPY public.t (a, b) FROM stdin;\n1\n\\.\n"), 16, "public.t"),
         "rows for a table that is not made": (HEAD + b"COPY public.other (a) FROM stdin;\n1\n\\.\n" + TAIL, 22, "does not make that table"),
         "no table at all": (HEAD + TAIL, 13, "no table"),
         "tables without rows": (HEAD + b"CREATE TABLE public.t (a int);\n" + TAIL, 22, "replace all data by nothing"),
         "a table made twice": (plain(b"CREATE TABLE public.evil (a text);\n"), 13, "made twice"),
-        "unique violated": (plain(table=b"CREATE TABLE public.t (a int);\nCOPY public.t (a) FROM stdin;\n1\n1\n\\.\n"
+        "unique violated": (plain(MIGRATED, table=b"CREATE TABLE public.t (a int);\nCOPY public.t (a) FROM stdin;\n1\n1\n\\.\n"
                                   b"ALTER TABLE ONLY public.t ADD CONSTRAINT t_pkey PRIMARY KEY (a);\n"), 16, "23505"),
-        "not utf-8": (plain(table=TABLE.replace(b"one", b"\xff\xfe")), 16, "22021"),
+        "not utf-8": (plain(MIGRATED, table=TABLE.replace(b"one", b"\xff\xfe")), 16, "22021"),
         "a byte zero": (plain(b"CREATE TABLE public.z\x00 (a int);\n"), 13, ""),
         # of another time
         "newer server": (good_plain.replace(b"database version 15", b"database version 99", 1), 14, "older"),
+        "no migrations": (plain(table=b"CREATE TABLE public.schema_migrations (version bigint);\nCOPY public.schema_migrations (version) FROM stdin;\n\\.\n" + TABLE),
+                          22, "schema_migrations is missing or empty"),
+        "of another program": (plain(), 22, "schema_migrations is missing or empty"),
         "newer migrations": (plain(table=b"CREATE TABLE public.schema_migrations (version bigint, inserted_at timestamp);\n"
                                    b"COPY public.schema_migrations (version, inserted_at) FROM stdin;\n99990101000000\t2026-01-01 00:00:00\n\\.\n"),
                              14, "--allow-newer"),
-        "an extension that is not here": (plain(b"CREATE EXTENSION IF NOT EXISTS fnord WITH SCHEMA public;\n"), 14, "fnord"),
+        "an extension that is not here": (plain(b"CREATE EXTENSION IF NOT EXISTS timescaledb WITH SCHEMA public;\n"), 14, "timescaledb"),
         "an encoding that hides quotes": (plain(b"SET client_encoding = 'JOHAB';\n"), 14, "JOHAB"),
         # commands for psql
         "psql: shell": (plain(b"\\! touch " + c + b"\n"), 13, "\\!"),
@@ -223,7 +227,7 @@ def corpus(good_plain, good_custom, good_tar, canary):
         "a generated column": (plain(b"CREATE TABLE public.g (a text, b text GENERATED ALWAYS AS (pg_read_file(a)) STORED);\n"), 13, "pg_read_file"),
         "a quoted name": (plain(b"CREATE VIEW public.v AS SELECT \"pg_read_file\"('/etc/passwd');\n"), 13, "pg_read_file"),
         "a name in capitals": (plain(b"CREATE VIEW public.v AS SELECT PG_CATALOG . PG_READ_FILE /* x */ ('/etc/passwd');\n"), 13, "pg_read_file"),
-        "a name in unicode letters": (plain("CREATE VIEW public.v AS SELECT ｐg_read_file('/etc/passwd');\n".encode()), 16, "42883"),
+        "a name in unicode letters": (plain("CREATE VIEW public.v AS SELECT ｐg_read_file('/etc/passwd');\n".encode()), 22, "--trust-code"),
         "a string in unicode escapes": (plain(b"COMMENT ON TABLE public.evil IS U&'a\\0027; ALTER SYSTEM RESET ALL; --';\n"), 13, ""),
         "a domain that checks by a file": (plain(b"CREATE DOMAIN public.d AS text CHECK (pg_stat_file(VALUE) IS NOT NULL);\n"), 13, "pg_stat_file"),
         "a policy that exports": (plain(behind=b"CREATE POLICY p ON public.evil USING (lo_export(1, '" + c + b"') > 0);\n"), 13, "lo_export"),
@@ -251,7 +255,7 @@ def corpus(good_plain, good_custom, good_tar, canary):
         "a comment in a comment": (plain(b"/* /* */ ; */ ALTER SYSTEM RESET ALL;\n"), 13, "configuration"),
         "a comment that does not end": (plain(b"/* /* */ \n"), 13, "in the middle of a statement"),
         "two statements on a line": (plain(b"SET row_security = off; ALTER SYSTEM RESET ALL;\n"), 13, "configuration"),
-        "psql: a variable": (plain(b"COMMENT ON TABLE public.evil IS :'HOST';\n"), 16, "42601"),
+        "psql: a variable": (plain(MIGRATED + b"COMMENT ON TABLE public.evil IS :'HOST';\n"), 16, "42601"),
         "psql: gexec behind a line break of a terminal": (plain(b"CREATE TABLE public.x (a int)\n\\gexec\n").replace(b"\n", b"\r\n"), 13, "backslash"),
         "psql: connect and more": (plain(b"\\connect teslamate postgres evil.example 5432\n"), 13, "\\connect"),
         "psql: connect with a program": (plain(b"\\connect `touch " + c + b"`\n"), 13, "\\connect"),
@@ -259,6 +263,41 @@ def corpus(good_plain, good_custom, good_tar, canary):
         "psql: include behind a page feed": (plain(b"\x0c\\i /etc/passwd\n"), 13, "\\i"),
         "psql: behind a byte order mark": (b"\xef\xbb\xbf\\! touch " + c + b"\n" + plain(), 13, "\\!"),
         "a query to the server's own log": (plain(b"SELECT pg_catalog.pg_rotate_logfile();\n"), 13, "pg_rotate_logfile"),
+        # a carriage return ends a comment for the server
+        "a check behind a comment's carriage return": (plain(behind=b"CREATE TABLE public.t (a integer --\r CHECK (lo_export(4711, '" + c + b"') > 0)\n);\n"
+                                                       b"COPY public.t (a) FROM stdin;\n1\n\\.\n"), 13, "lo_export"),
+        "a position behind a comment's carriage return": (plain(b"SELECT pg_catalog.setval('public.s', 1 --\r + lo_export(1, '" + c + b"')\n);\n"), 13, "plain values"),
+        "a large object behind a comment's carriage return": (plain(b"SELECT pg_catalog.lo_create('1' --\r || lo_export(1, '" + c + b"')\n);\n"), 13, "plain values"),
+        "a row behind a comment's carriage return": (plain(behind=b"INSERT INTO public.evil VALUES ('a' --\r || lo_export(1, '" + c + b"')::text\n);\n"), 13, "plain values"),
+        "a statement behind a comment's carriage return": (plain(b"-- Name: x\rALTER SYSTEM RESET ALL;\n"), 13, "configuration"),
+        "a body behind a comment's carriage return": (plain(function % (b"int", b"sql", b"$$ SELECT 1 --\r + public.g(1)\n $$")), 22, "--trust-code"),
+        "a body whose strings are read twice": (plain(b"SET standard_conforming_strings = off;\n" + function % (b"int", b"sql", b"$$ SELECT length('\\') + lo_creat(1) --')\n $$")), 22, "--trust-code"),
+        # functions that run SQL out of a string, and whatever else is not known
+        "a check that rewrites": (plain(b"CREATE TABLE public.t (a integer CHECK (ts_rewrite('a'::tsquery, 'SELECT lo_export(1, ''" + c + b"'')') IS NOT NULL));\n"), 22, "ts_rewrite"),
+        "a query in a crosstab": (plain(b"CREATE EXTENSION IF NOT EXISTS tablefunc WITH SCHEMA public;\nCREATE MATERIALIZED VIEW public.m AS SELECT * FROM "
+                                        b"public.crosstab('SELECT lo_export(1, ''" + c + b"'')') AS x(a text, b text) WITH NO DATA;\nREFRESH MATERIALIZED VIEW public.m;\n"), 22, "tablefunc"),
+        "an extension that nobody knows": (plain(b"CREATE EXTENSION IF NOT EXISTS fnord WITH SCHEMA public;\n"), 22, "fnord"),
+        "a default that makes": (plain(b"CREATE TABLE public.t (a oid DEFAULT pg_catalog.lo_creat(1));\n"), 22, "lo_creat"),
+        "a generated column that makes": (plain(b"CREATE TABLE public.t (a int, b oid GENERATED ALWAYS AS (lo_creat(a)) STORED);\n"), 22, "lo_creat"),
+        "a domain that makes": (plain(b"CREATE DOMAIN public.d AS integer CHECK (\"lo_creat\"(VALUE) > 0);\n"), 22, "lo_creat"),
+        "an index that makes": (plain(behind=b"CREATE INDEX i ON public.evil (lo_creat(length(a)));\n"), 22, "lo_creat"),
+        "a condition of an index that makes": (plain(behind=b"CREATE INDEX i ON public.evil (a) WHERE lo_creat(1) > 0;\n"), 22, "lo_creat"),
+        "a view that makes": (plain(b"CREATE VIEW public.v AS SELECT DISTINCT ON (1) lo_creat(1) AS x;\n"), 22, "lo_creat"),
+        "a view with a name of three parts": (plain(b"CREATE VIEW public.v AS SELECT teslamate.pg_catalog.lo_creat(1) AS x;\n"), 22, "lo_creat"),
+        "a view by an operator's name": (plain(b"CREATE VIEW public.v AS SELECT 1 OPERATOR(pg_catalog.+) lo_creat(1)::int AS x;\n"), 22, "lo_creat"),
+        "a policy that makes": (plain(behind=b"CREATE POLICY p ON public.evil USING (lo_creat(1) > 0);\n"), 22, "lo_creat"),
+        "a partition's bound that makes": (plain(b"CREATE TABLE public.p (a oid) PARTITION BY RANGE (a);\nCREATE TABLE public.q PARTITION OF public.p FOR VALUES FROM (lo_creat(1)) TO (9999999);\n"), 22, "lo_creat"),
+        "a default set later that makes": (plain(behind=b"ALTER TABLE ONLY public.evil ALTER COLUMN a SET DEFAULT lo_creat(1);\n"), 22, "lo_creat"),
+        "a constraint that makes": (plain(behind=b"ALTER TABLE ONLY public.evil ADD CONSTRAINT c CHECK (lo_creat(1) > 0);\n"), 22, "lo_creat"),
+        "a function's argument that makes": (plain(b"CREATE FUNCTION public.f(a oid DEFAULT lo_creat(1)) RETURNS int LANGUAGE sql AS $$ SELECT 1 $$;\n"), 22, "lo_creat"),
+        "a function of the server under another name": (plain(b"ALTER FUNCTION pg_catalog.lo_creat(integer) SET SCHEMA public;\n"), 13, "another name"),
+        # changes of tables that pg_dump does not write
+        "a column's new type, said shortly": (plain(behind=b"ALTER TABLE public.evil ALTER a TYPE bigint USING length(a) + 1;\n"), 13, "rewrites"),
+        "a column's new type behind an owner": (plain(behind=b"ALTER TABLE public.evil ALTER a TYPE bigint USING length(a), OWNER TO postgres;\n"), 13, "one change"),
+        "two constraints at once": (plain(b"SET standard_conforming_strings = off;\n", behind=b"ALTER TABLE ONLY public.evil ADD CONSTRAINT k UNIQUE (a), ADD CONSTRAINT c "
+                                          b"CHECK (a <> '\\' AND lo_export(4711,$$" + c + b"$$) > 0 --'\n);\n"), 13, "one change"),
+        "a new column": (plain(behind=b"ALTER TABLE public.evil ADD COLUMN b text DEFAULT now();\n"), 13, "does not write this change"),
+        "a column less": (plain(behind=b"ALTER TABLE public.evil DROP COLUMN a;\n"), 13, "does not write this change"),
         # code of the file's own: known, told, and loaded only when the user says so
         "a trigger of its own": (plain(function % (b"trigger", b"plpgsql", b"$$ BEGIN RETURN NEW; END $$")), 22, "--trust-code"),
         "a rule of its own": (plain(behind=b"CREATE RULE r AS ON INSERT TO public.evil DO INSTEAD DELETE FROM public.evil;\n"), 22, "--trust-code"),

@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import pathlib
+import re
 import subprocess
 import tarfile
 import unittest
@@ -172,7 +173,7 @@ class ForeignTest(unittest.TestCase):
                 return self.file.write(data)
 
         path = folder / "tracearr-backup-20260301-100000.zip"
-        for other in ({}, {"counts": {"automations": 1}}):
+        for other in ({}, {"counts": {"automations": 1}}, {"database": metadata["database"] | {"timescaleVersion": "2.17.2", "timescaleToolkitVersion": "1.18.0"}}):
             out = Stream(path)
             with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as z:
                 with z.open("metadata.json", "w") as m:
@@ -186,6 +187,19 @@ class ForeignTest(unittest.TestCase):
         path.write_bytes(path.read_bytes()[:-200])
         result = assert_exit(self.ws.restore(LIVE, str(path)), 13)
         self.assertIn("File is not a valid zip archive", result.err)
+
+    def test_a_locale_or_a_tablespace_that_is_not_here(self):
+        text = dump("created.sql", "-C").read_text()
+        path = folder / "absent.sql"
+        path.write_text(re.sub(r"LOCALE = '[^']*'", "LOCALE = 'xx_YY.UTF-8'", text))
+        result = assert_exit(self.ws.restore(LIVE, str(path)), 16)
+        self.assertIn("xx_YY.UTF-8", result.err)
+        self.assertIn("make that locale", result.err)
+        self.assertEqual([d for d in pg.databases() if d.startswith(LIVE)], [])
+        self.live()  # which has a locale that the file takes over
+        assert_exit(self.ws.restore(LIVE, str(path)), 0)
+        path.write_text(text.replace("SET default_tablespace = '';", "SET default_tablespace = fast;"))
+        self.assertIn("left out: the tablespace fast", self.comes_back(path).err)
 
     def test_a_directory_dump(self):
         for jobs in ("1", "2"):

@@ -16,6 +16,7 @@ using base::ExitCode;
 
 DrillInput open_drill_input(const std::string& name, bool trust_code, const cli::Context& context) {
   DrillInput out;
+  restore::SnapshotTrust trust{false, context.settings.database.pg_bin_dir};
   if (!is_file_argument(name)) {
     const auto repository = open_repository(context);
     out.source = std::make_unique<repository::RepositorySource>(repository.share(), repository.resolve(name));
@@ -33,9 +34,11 @@ DrillInput open_drill_input(const std::string& name, bool trust_code, const cli:
       out.input = std::make_unique<restore::FileInput>(std::move(file), options);
       return out;
     }
-    out.source = open_tmb(context, name);
+    auto source = open_tmb(context, name);
+    trust.of_stranger = !trust_code && may_be_of_stranger(context, *source);
+    out.source = std::move(source);
   }
-  out.input = std::make_unique<restore::SnapshotInput>(*out.source);
+  out.input = std::make_unique<restore::SnapshotInput>(*out.source, trust);
   return out;
 }
 

@@ -4,6 +4,7 @@
 #include "archive/tmb.hh"
 #include "base/error.hh"
 #include "open_tmb.hh"
+#include "restore/input.hh"
 
 namespace tmb::tools {
 
@@ -22,7 +23,9 @@ restore::Outcome restore_file(const std::string& path, const restore::Options& o
   }
   if (file.content() == Content::tmb) {
     const auto source = open_tmb(context, path);
-    return restore::run(options, *source, adapters, context.reporter, context.stop);
+    const restore::SnapshotTrust trust{!file_options.trust_code && may_be_of_stranger(context, *source),
+                                       file_options.pg_bin_dir};
+    return restore::run(options, *source, trust, adapters, context.reporter, context.stop);
   }
   context.reporter.note(base::printable(path) + " is " + file.describe());
   restore::FileInput input(std::move(file), file_options);

@@ -64,12 +64,7 @@ restore::Outcome restore_what_was_named(const RestoreOptions& options, const cli
         .with_hint("for the file: ./" + options.snapshot +
                    "; for the snapshot: run the command in another folder");
   }
-  restore::FileOptions file;
-  file.allow_incomplete = options.allow_incomplete;
-  file.trust_code = options.trust_code;
-  file.beside = !options.restore.as_database.empty();
-  file.pg_bin_dir = options.restore.pg_bin_dir;
-  return restore_file(options.snapshot, options.restore, file, context, adapters);
+  return restore_file(options.snapshot, options.restore, file_options(options), context, adapters);
 }
 
 }  // namespace tmb::tools

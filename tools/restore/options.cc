@@ -54,6 +54,15 @@ void add_restore_options(CLI::App& app, RestoreOptions& options) {
       ->group("Single rows, with TeslaMate running");
 }
 
+restore::FileOptions file_options(const RestoreOptions& options) {
+  restore::FileOptions out;
+  out.allow_incomplete = options.allow_incomplete;
+  out.trust_code = options.trust_code;
+  out.beside = !options.restore.as_database.empty();
+  out.pg_bin_dir = options.restore.pg_bin_dir;
+  return out;
+}
+
 void take_restore_settings(RestoreOptions& options, const cli::Context& context) {
   const config::RestoreSettings& said = context.settings.restore;
   restore::Options& out = options.restore;

@@ -24,6 +24,8 @@ struct RestoreOptions {
 };
 
 void add_restore_options(CLI::App& app, RestoreOptions& options);
+// Of a file: what of it may be loaded.
+restore::FileOptions file_options(const RestoreOptions& options);
 // What the settings say, where no flag did.
 void take_restore_settings(RestoreOptions& options, const cli::Context& context);
 

@@ -84,8 +84,8 @@ void refuse_unfit(const repository::BackupSource& source, Wanted wanted) {
 }
 
 // Loaded whole and checked beside the live database, as for a restore; then its rows are taken from there.
-void with_rows_of_dump(const std::string& path, const restore::Options& restore, cli::Context& context,
-                       const UseRows& use) {
+void with_rows_of_dump(const std::string& path, const restore::Options& restore,
+                       const restore::FileOptions& file_options, cli::Context& context, const UseRows& use) {
   const postgres::ConnectionSettings database = connection_settings(context.settings, context.environment);
   const base::SystemClock clock;
   const SideDatabase side(database, "teslamate_rows_" + crypto::random_hex(4));
@@ -94,8 +94,8 @@ void with_rows_of_dump(const std::string& path, const restore::Options& restore,
   load.as_marked = true;
   load.dry_run = false;
   load.no_service = true;
-  restore::FileOptions file;
-  file.pg_bin_dir = restore.pg_bin_dir;
+  restore::FileOptions file = file_options;
+  file.beside = true;
   const restore::Adapters adapters{database, context.settings.state_dir, clock,
                                    nullptr,  [](const std::string&) {},  {}};
   restore_file(path, load, file, context, adapters);
@@ -104,7 +104,7 @@ void with_rows_of_dump(const std::string& path, const restore::Options& restore,
 }
 
 void with_rows_of(const std::string& what, Wanted wanted, const restore::Options& restore,
-                  cli::Context& context, const UseRows& use) {
+                  const restore::FileOptions& file, cli::Context& context, const UseRows& use) {
   if (!is_file_argument(what)) {
     const repository::Repository repository = open_repository(context);
     const repository::RepositorySource source(repository.share(), repository.resolve(what));
@@ -114,7 +114,7 @@ void with_rows_of(const std::string& what, Wanted wanted, const restore::Options
     return;
   }
   if (archive::InputFile::open(what).content() != archive::Content::tmb) {
-    with_rows_of_dump(what, restore, context, use);
+    with_rows_of_dump(what, restore, file, context, use);
     return;
   }
   const auto source = open_tmb(context, what);
@@ -143,18 +143,19 @@ void add_row_options(CLI::App& app, RowOptions& options) {
 }
 
 void restore_rows(const RowOptions& options, const std::string& what, const restore::Options& restore,
-                  cli::Context& context) {
+                  const restore::FileOptions& file, cli::Context& context) {
   const teslamate::MergeOptions merge_what = merge_options(options, restore);
-  with_rows_of(what, Wanted::records, restore, context,
+  with_rows_of(what, Wanted::records, restore, file, context,
                merge(restore.dry_run, context, [&](auto& source, const auto& adapters) {
                  return teslamate::merge_rows(merge_what, source, adapters, context.reporter, context.stop);
                }));
 }
 
-void restore_settings(const std::string& what, const restore::Options& restore, cli::Context& context) {
+void restore_settings(const std::string& what, const restore::Options& restore,
+                      const restore::FileOptions& file, cli::Context& context) {
   teslamate::SettingsOptions options;
   options.dry_run = restore.dry_run;
-  with_rows_of(what, Wanted::settings, restore, context,
+  with_rows_of(what, Wanted::settings, restore, file, context,
                merge(restore.dry_run, context, [&](auto& source, const auto& adapters) {
                  return teslamate::merge_settings(options, source, adapters, context.reporter, context.stop);
                }));

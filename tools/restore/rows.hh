@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cli/run_main.hh"
+#include "restore/file_input.hh"
 #include "restore/restore.hh"
 
 namespace tmb::tools {
@@ -28,9 +29,10 @@ void add_row_options(CLI::App& app, RowOptions& options);
 
 // `what` is a snapshot or a file, as for a whole restore; `restore` has --dry-run, jobs and tools.
 void restore_rows(const RowOptions& options, const std::string& what, const restore::Options& restore,
-                  cli::Context& context);
+                  const restore::FileOptions& file, cli::Context& context);
 
 // --scope settings: what a user configured, of a snapshot or a file, into the live database.
-void restore_settings(const std::string& what, const restore::Options& restore, cli::Context& context);
+void restore_settings(const std::string& what, const restore::Options& restore,
+                      const restore::FileOptions& file, cli::Context& context);
 
 }  // namespace tmb::tools

@@ -119,6 +119,105 @@ TEST_CASE("code of the file's author is told, not run unasked", "[sql]") {
   }
 }
 
+TEST_CASE("a call of what is not known as harmless is told however it is written", "[sql]") {
+  for (const char* statement :
+       {"CREATE TABLE public.t (a integer CHECK (ts_rewrite('a'::tsquery, 'SELECT 1') IS NOT NULL));",
+        "CREATE TABLE public.t (a oid DEFAULT pg_catalog.lo_creat(1));",
+        "CREATE TABLE public.t (a integer --\r CHECK (lo_creat(a) > 0)\n);",
+        "CREATE TABLE public.t (a integer) PARTITION BY RANGE (lo_creat(a));",
+        "CREATE TABLE public.q PARTITION OF public.p FOR VALUES FROM (lo_creat(1)) TO (9);",
+        "CREATE VIEW public.v AS SELECT x.pg_catalog.\"lo_creat\" (1);",
+        "CREATE VIEW public.v AS SELECT information_schema.f(1);",
+        "CREATE VIEW public.v AS SELECT DISTINCT ON (a) lo_creat(a) FROM public.t;",
+        "CREATE VIEW public.v AS SELECT a OPERATOR(pg_catalog.+) lo_creat(a) FROM public.t;",
+        "CREATE VIEW public.v AS SELECT 1 FROM public.t JOIN public.u ON lo_creat(1) > 0;",
+        "CREATE MATERIALIZED VIEW public.m AS SELECT lo_creat(1) WITH NO DATA;",
+        "CREATE VIEW public.v AS SELECT 1 FROM public.t, lo_creat(1) AS (values integer);",
+        "CREATE INDEX i ON public.t USING btree (lo_creat(a));",
+        "CREATE INDEX i ON public.t (a) WHERE lo_creat(a) > 0;",
+        "CREATE DOMAIN public.d AS integer CHECK (lo_creat(VALUE) > 0);",
+        "CREATE POLICY p ON public.t USING (lo_creat(1) > 0);",
+        "CREATE STATISTICS public.s ON lo_creat(a), b FROM public.t;",
+        "ALTER TABLE ONLY public.t ADD CONSTRAINT c CHECK (lo_creat(1) > 0);",
+        "ALTER TABLE ONLY public.t ALTER COLUMN a SET DEFAULT lo_creat(1);",
+        "ALTER VIEW public.v ALTER COLUMN a SET DEFAULT lo_creat(1);",
+        "CREATE FUNCTION public.f(a oid DEFAULT lo_creat(1)) RETURNS int LANGUAGE sql AS $$ SELECT 1 $$;",
+        "CREATE FUNCTION public.f() RETURNS int LANGUAGE sql AS $$ SELECT length('\\') --') $$;",
+        "CREATE EXTENSION tablefunc WITH SCHEMA public;",
+        "CREATE EXTENSION fnord;"}) {
+    INFO(statement);
+    CHECK_FALSE(judged(statement).code.empty());
+  }
+}
+
+TEST_CASE("rights and owners of what the server brings itself are told", "[sql]") {
+  for (const char* statement : {"GRANT ALL ON ALL FUNCTIONS IN SCHEMA pg_catalog TO PUBLIC;",
+                                "GRANT EXECUTE ON FUNCTION pg_catalog.lo_put(oid, bigint, bytea) TO grafana;",
+                                "GRANT EXECUTE ON FUNCTION lo_put(oid, bigint, bytea) TO grafana;",
+                                "GRANT SELECT ON TABLE pg_largeobject TO PUBLIC;",
+                                "ALTER FUNCTION \"pg_catalog\".lo_put(oid, bigint, bytea) OWNER TO grafana;",
+                                "ALTER SCHEMA information_schema OWNER TO grafana;"}) {
+    INFO(statement);
+    CHECK_FALSE(judged(statement).code.empty());
+  }
+  for (const char* statement :
+       {"GRANT SELECT ON TABLE public.t TO pg_monitor;", "GRANT ALL ON FUNCTION public.f(integer) TO PUBLIC;",
+        "GRANT ALL ON TABLE cars TO grafana;", "ALTER FUNCTION public.f(integer) OWNER TO postgres;",
+        "ALTER DEFAULT PRIVILEGES FOR ROLE a IN SCHEMA public GRANT ALL ON FUNCTIONS TO b;",
+        "GRANT ALL ON ALL TABLES IN SCHEMA public TO b;"}) {
+    INFO(statement);
+    CHECK(judged(statement).code.empty());
+  }
+}
+
+TEST_CASE("expressions as users have them need no trust", "[sql]") {
+  for (const char* statement :
+       {"CREATE TABLE cars (id integer DEFAULT nextval('cars_id_seq'::regclass), name character "
+        "varying(255), "
+        "a numeric(8,6), t timestamp(0) without time zone, u double precision, CONSTRAINT c CHECK ((a > "
+        "(0)::numeric)), "
+        "CONSTRAINT f FOREIGN KEY (id) REFERENCES settings(id));",
+        "CREATE VIEW public.v (a, b) AS SELECT count(*) FILTER (WHERE (d.id > 1)) AS count, sum(d.x) OVER "
+        "(PARTITION BY "
+        "d.y ORDER BY d.z) FROM ((public.drives d JOIN LATERAL generate_series(1, 2) i(i) ON (true)) JOIN ( "
+        "VALUES (1)) "
+        "\"*VALUES*\"(column1) USING (column1)) WHERE (d.id = ANY (ARRAY[1, 2])) AND EXISTS (SELECT 1);",
+        "CREATE VIEW public.v AS WITH RECURSIVE r(n) AS (VALUES (1)), q AS MATERIALIZED (SELECT 1) SELECT "
+        "\"substring\"('a'::text, 1), public.convert_km((1)::numeric, 'km'::text), date_trunc('day'::text, "
+        "now()), "
+        "EXTRACT(epoch FROM now()), CASE WHEN (true) THEN round(1.5) ELSE COALESCE(1, 2) END FROM r, "
+        "unnest(ARRAY[1]) AS x(y);",
+        "CREATE VIEW public.v AS WITH a AS (SELECT 1), b(x) AS (SELECT 2) SELECT 3;",
+        "CREATE TABLE public.p PARTITION OF public.t FOR VALUES WITH (modulus 2, remainder 0);",
+        "CREATE INDEX i ON positions USING gist (ll_to_earth((latitude)::double precision, "
+        "(longitude)::double precision));",
+        "CREATE INDEX i ON public.t USING gin (b public.gin_trgm_ops) WITH (fastupdate='off') WHERE "
+        "(lower(b) <> 'x'::text);",
+        "ALTER TABLE ONLY public.b ADD CONSTRAINT e EXCLUDE USING gist (room WITH =, during WITH &&) WHERE "
+        "((note IS "
+        "DISTINCT FROM 'free'::text)) DEFERRABLE;",
+        "ALTER TABLE public.t ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (SEQUENCE NAME public.s START "
+        "WITH 1);",
+        "ALTER TABLE ONLY public.t ALTER COLUMN a SET (n_distinct=5);",
+        "ALTER TABLE public.t CLUSTER ON i;",
+        "ALTER TABLE ONLY public.t REPLICA IDENTITY FULL;",
+        "ALTER TABLE ONLY public.t FORCE ROW LEVEL SECURITY;",
+        "ALTER TABLE public.t ENABLE ALWAYS TRIGGER x;",
+        "ALTER TABLE public.t DISABLE TRIGGER x;",
+        "ALTER TABLE ONLY public.t ALTER COLUMN a SET STORAGE EXTERNAL;",
+        "ALTER INDEX public.i ALTER COLUMN 1 SET STATISTICS 500;",
+        "ALTER INDEX public.i ATTACH PARTITION public.j;",
+        "CREATE POLICY p ON public.t AS RESTRICTIVE FOR UPDATE TO a, b USING ((x > 1)) WITH CHECK ((y > 1));",
+        "CREATE EXTENSION IF NOT EXISTS earthdistance WITH SCHEMA public;",
+        "CREATE TEXT SEARCH CONFIGURATION plain (PARSER = pg_catalog.\"default\");"}) {
+    INFO(statement);
+    sql::Verdict verdict;
+    REQUIRE_NOTHROW(verdict = judged(statement));
+    CHECK(verdict.action == Action::run);
+    CHECK(verdict.code.empty());
+  }
+}
+
 TEST_CASE("what pg_dump does not write is refused as damaged", "[sql]") {
   for (const char* statement :
        {"COPY public.t FROM PROGRAM 'id';",
@@ -176,6 +275,20 @@ TEST_CASE("what pg_dump does not write is refused as damaged", "[sql]") {
         "VACUUM;",
         "ALTER TABLE public.t ALTER COLUMN a TYPE integer USING public.f();",
         "ALTER EXTENSION cube UPDATE;",
+        "ALTER TABLE public.t ALTER a TYPE bigint USING a + 1;",
+        "ALTER TABLE public.t ALTER a SET DEFAULT 1;",
+        "ALTER TABLE public.t ADD COLUMN a integer DEFAULT 1;",
+        "ALTER TABLE public.t DROP COLUMN a;",
+        "ALTER TABLE public.t SET LOGGED;",
+        "ALTER TABLE public.t VALIDATE CONSTRAINT c;",
+        "ALTER TABLE public.t RENAME TO u;",
+        "ALTER TABLE public.t SET SCHEMA x;",
+        "ALTER TABLE public.t ADD CONSTRAINT a UNIQUE (x), ADD CONSTRAINT b CHECK (true);",
+        "ALTER TABLE public.t ALTER a TYPE bigint, OWNER TO x;",
+        "ALTER FUNCTION pg_catalog.lo_creat(integer) SET SCHEMA public;",
+        "ALTER FUNCTION public.f() RENAME TO g;",
+        "SELECT pg_catalog.setval('public.s', 1 --\r + lo_creat(1)\n);",
+        "INSERT INTO public.t VALUES (1 --\r + lo_creat(1)\n);",
         "GRANT SET ON PARAMETER work_mem TO x;",
         "COMMENT ON ROLE x IS 'y';",
         "LISTEN x;",

@@ -169,6 +169,13 @@ TEST_CASE("what psql would read in another way is refused", "[sql]") {
   }
 }
 
+TEST_CASE("a carriage return ends a comment as it does for the server", "[sql]") {
+  for (const std::size_t piece : {1U, 7U, 1000U}) {
+    CHECK(read("-- a\rSELECT 1 -- ';\r;\n", piece).items == "C[-- a]S1[SELECT 1 -- ';\r;]");
+    CHECK_THROWS_AS(read("SELECT E'a' -- c\r'\\' ;';", piece), base::Error);
+  }
+}
+
 TEST_CASE("a statement over the limit is refused and a long one under it is not", "[sql]") {
   Pieces long_one("SELECT '" + std::string(900'000, 'x') + "';", 1000);
   Recorder recorder;

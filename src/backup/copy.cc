@@ -146,7 +146,8 @@ class Worker {
         chunk.objects, [&](const repository::ObjectRef& ref) { return shared_.store->looks_intact(ref); });
     // The rows are still in the database, so what is damaged in the repository can be written again.
     if (!intact)
-      shared_.reporter.warning("an object of the last snapshot is missing or cut off; it is written again");
+      shared_.reporter.warning(
+          "an object of the last snapshot is missing, cut off or known to be damaged; its rows are read again");
     return intact;
   }
 

@@ -158,6 +158,21 @@ class Damage(unittest.TestCase):
         self.assertEqual([], diff_digests(database_digest(self.pg, "teslamate"), database_digest(self.pg, "copy"),
                                           ignore=("database",)))
 
+    def test_rows_to_which_others_were_added_are_mended_for_the_older_snapshots_too(self):
+        for day in (1, 2):
+            self.pg.next_day("teslamate", day, 200)
+            assert_exit(self.ws.backup("teslamate"), 0)
+        tables = {t["name"]: t for t in unseal(self.ws.snapshot_files()[-1])["tables"]}
+        objects = tables["positions"]["chunks"][-1][3::2]  # pages, rows, id, length, id, length, …
+        self.assertGreater(len(objects), 2, "rows that are added are expected to be objects of their own")
+        for name in objects[:2]:
+            self.damage(self.ws.repository / "objects" / name[:2] / name)
+        self.verify("--read-data", code=13)
+        self.pg.next_day("teslamate", 3, 200)
+        self.ws.backup("teslamate")
+        self.assertEqual(self.known(), [])
+        self.verify("--read-data")
+
     def test_definitions_that_are_damaged_are_written_again_too(self):
         schema = unseal(self.new)["schema"]["id"]
         self.damage(self.ws.repository / "objects" / schema[:2] / schema)

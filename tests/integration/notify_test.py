@@ -146,6 +146,11 @@ class Notify(unittest.TestCase):
         for name in ("webhook", "ntfy"):
             self.assertIn(f"nobody can be told by {name}", result.err)
         assert_exit(self.ws.backup("live"), 3)
+        # What only root may read is handed to the unit that alerts: the others are not to warn every night.
+        self.configure(ntfy_file=str(self.ws.folder / "absent"))
+        assert_exit(self.ws.backup("live"), 3)
+        result = assert_exit(self.ws.backup("live", env={"INVOCATION_ID": "4b1d"}), 0)
+        self.assertIn("nobody can be told by ntfy", result.err)
         assert_exit(self.ws.run("teslamate-status", "--notify-failure", "x.service"), 17)
         self.configure(webhook_file=str(hook))
         assert_exit(self.ws.run("teslamate-status", "--notify-failure", "x.service"), 17)

@@ -24,8 +24,8 @@ struct Message {
 
 class Notifier {
  public:
-  // The settings and `reporter` must outlive it. An address that cannot be read is a warning: the others are
-  // told all the same, and send() counts it as untold.
+  // The settings and `reporter` must outlive it. An address that cannot be read is a warning (a note in a
+  // unit of systemd that may not read it): the others are told all the same, and send() counts it as untold.
   Notifier(const config::NotifySettings& settings, const config::Environment& environment,
            report::Reporter& reporter);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Can the owner sleep? What the repository's list and the history of runs say, held against the goals. Reads
-// one manifest at most, asks nobody but systemd, changes nothing.
+// one manifest at most, all of them where damage is known; asks nobody but systemd, changes nothing.
 #pragma once
 
 #include <chrono>

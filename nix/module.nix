@@ -350,6 +350,9 @@ in
           '';
         };
       }
+      (mkIf cfg.offsite.restic.enable {
+        restic-backups-teslamate.onFailure = [ "teslamate-backup-notify@%n.service" ] ++ cfg.notify.onFailure;
+      })
       (mkIf cfg.offsite.rclone.enable {
         teslamate-backup-offsite = {
           description = "Copy of the TeslaMate backups to another place";

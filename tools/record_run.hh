@@ -18,13 +18,16 @@ inline base::ExitCode record_run(cli::Context& context, const char* kind, bool r
   try {
     const base::ExitCode code = run();
     const bool warned = code == base::ExitCode::ok && context.reporter.warned();
-    log.finish(static_cast<int>(warned ? base::ExitCode::warnings : code), "", context.document);
+    log.finish(static_cast<int>(warned ? base::ExitCode::warnings : code), "", context.document,
+               context.reporter.warnings());
     return code;
   } catch (const base::Error& error) {
-    log.finish(static_cast<int>(error.code()), error.message(), context.document);
+    log.finish(static_cast<int>(error.code()), error.message(), context.document,
+               context.reporter.warnings());
     throw;
   } catch (const std::exception& error) {
-    log.finish(static_cast<int>(base::ExitCode::internal), error.what(), context.document);
+    log.finish(static_cast<int>(base::ExitCode::internal), error.what(), context.document,
+               context.reporter.warnings());
     throw;
   }
 }

@@ -7,6 +7,7 @@
 #include "cli/run_main.hh"
 #include "connection_settings.hh"
 #include "hooks.hh"
+#include "known_damage.hh"
 #include "open_repository.hh"
 #include "record_run.hh"
 #include "repository/last_seen.hh"
@@ -68,9 +69,7 @@ base::ExitCode run(Options& options, cli::Context& context) {
   const postgres::ConnectionSettings database =
       tools::connection_settings(context.settings, context.environment);
   const base::SystemClock clock;
-  const backup::Outcome outcome =
-      backup::run(options.backup, {database, repository::RepositorySink(opened.repository), clock},
-                  context.reporter, context.stop);
+  const backup::Outcome outcome = tools::back_up(options.backup, database, opened.repository, clock, context);
   if (!dry_run) {
     const repository::Manifest& m = outcome.manifest;
     try {

@@ -2,6 +2,7 @@
 // teslamate-status: can the owner sleep?
 #include "base/error.hh"
 #include "cli/run_main.hh"
+#include "config/broken_file.hh"
 #include "notify/unit_failure.hh"
 #include "open_repository.hh"
 #include "status/render.hh"
@@ -62,6 +63,18 @@ ExitCode run(const Options& options, cli::Context& context) {
   return found.level() == status::Level::warning ? ExitCode::warnings : ExitCode::needs_person;
 }
 
+// The settings are broken, and with that all that is scheduled fails: whoever is named is told nevertheless.
+void tell_without_settings(const Options& options, const std::optional<base::Path>& config_file,
+                           const config::Environment& environment, report::ProgramReporter& reporter) {
+  if (options.failed_unit.empty()) return;
+  try {
+    const config::NotifySettings notify = config::load_notify(config_file, environment);
+    notify::tell_of_failed_unit(options.failed_unit, notify, environment, reporter);
+  } catch (const base::Error& error) {
+    reporter.note(error.message());
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -78,6 +91,9 @@ int main(int argc, char** argv) {
   info.repository = true;
   info.state = true;
   info.unsaid_state = "nothing was changed";
+  info.without_settings = [&options](const auto& file, const auto& environment, auto& reporter) {
+    tell_without_settings(options, file, environment, reporter);
+  };
   return cli::run_main(
       argc, argv, info, [&](CLI::App& app) { add_options(app, options); },
       [&](cli::Context& context) { return run(options, context); });

@@ -36,7 +36,7 @@ void add_options(CLI::App& app, Options& options) {
 
 // How long it is ago that the last byte of the repository had been read, by full and by partial readings.
 void tell_age_of_reading(const status::Rotation& rotation, base::Time now, cli::Context& context) {
-  const auto all_read = rotation.all_read();
+  const auto all_read = rotation.all_read(now);
   context.document["all_read_since"] = all_read ? report::Json(base::iso_utc(*all_read)) : report::Json();
   context.reporter.result(all_read
                               ? "every byte of the repository was read within the last " +
@@ -47,6 +47,10 @@ void tell_age_of_reading(const status::Rotation& rotation, base::Time now, cli::
 ExitCode run(const Options& options, cli::Context& context) {
   context.reporter.set_status_sink([](std::string_view status) { service::notify_status(status); });
   auto [repositories, names, files] = tools::sort_arguments(options.what);
+  const bool whole = options.what.empty();  // of the configured repository, which the rotation is about
+  if ((options.live || options.rotate) && !whole)
+    throw Error(ExitCode::usage, std::string(options.live ? "--live" : "--rotate") +
+                                     " is about the whole repository of the settings: name nothing else");
   for (const std::string& file : files) tools::verify_file(file, context);
   if (!files.empty() && repositories.empty() && names.empty()) return ExitCode::ok;
   if (repositories.empty()) repositories.push_back(context.repository());
@@ -57,26 +61,23 @@ ExitCode run(const Options& options, cli::Context& context) {
   how.read_data = options.read_data;
   how.jobs = context.settings.jobs;
   const base::Path& state = context.settings.state_dir;
-  const bool whole = options.what.empty();  // of the configured repository, which the rotation is about
   const base::SystemClock clock;
   const base::Time began = clock.now();
   auto rotation = status::Rotation::read(state, repositories.front());
-  if (options.live && !whole)
-    throw Error(ExitCode::usage,
-                "--live is about the newest snapshot of the settings' repository: name nothing else");
   if (options.rotate) {
-    if (!whole) throw Error(ExitCode::usage, "--rotate goes through the whole repository: name nothing else");
     how.parts = rotation.due(began, context.settings.goals.read_all_within);
     context.document["rotation"] = how.parts.size();
   }
   report::Json& documents = context.document["repositories"] = report::Json::array();
   ExitCode code = ExitCode::ok;
   std::string damaged;
+  std::string hint;
   for (const base::Path& path : repositories) {
     documents.emplace_back();
-    const ExitCode found = tools::verify_repository(path, how, names, context, documents.back());
-    if (found == ExitCode::ok) continue;
-    code = code == ExitCode::ok ? found : base::more_severe(code, found);
+    const tools::Findings found = tools::verify_repository(path, how, names, context, documents.back());
+    if (found.code == ExitCode::ok) continue;
+    code = code == ExitCode::ok ? found.code : base::more_severe(code, found.code);
+    if (hint.empty()) hint = found.hint;
     damaged += (damaged.empty() ? "" : ", ") + base::printable(path.string());
   }
   if (code == ExitCode::ok) {
@@ -91,8 +92,7 @@ ExitCode run(const Options& options, cli::Context& context) {
   }
   throw Error(code, code == ExitCode::damaged ? "there is damage in " + damaged
                                               : "not everything could be read in " + damaged)
-      .with_hint(
-          "make a new backup: it writes damaged objects again where the database still has their rows");
+      .with_hint(hint);
 }
 
 }  // namespace

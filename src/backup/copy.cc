@@ -29,8 +29,10 @@ constexpr std::size_t slice_bytes = std::size_t{16} << 20U;
 // Collects the rows of one chunk and stores them as they fill an object.
 class ChunkWriter {
  public:
-  ChunkWriter(const BackupSink& store, repository::Workspace& workspace, std::string& buffer)
-      : store_(store), workspace_(workspace), buffer_(buffer) {
+  // `cuts`: lengths of the first objects, as far as a row ends there.
+  ChunkWriter(const BackupSink& store, repository::Workspace& workspace, std::string& buffer,
+              std::vector<std::uint64_t> cuts)
+      : store_(store), workspace_(workspace), buffer_(buffer), cuts_(std::move(cuts)) {
     buffer_.clear();
   }
 
@@ -42,6 +44,7 @@ class ChunkWriter {
       row.remove_prefix(slice_bytes);
     }
     buffer_.append(row);
+    if (objects.size() < cuts_.size() && buffer_.size() == cuts_[objects.size()]) flush();
   }
 
   void flush() {
@@ -63,6 +66,7 @@ class ChunkWriter {
   const BackupSink& store_;
   repository::Workspace& workspace_;
   std::string& buffer_;
+  const std::vector<std::uint64_t> cuts_;
 };
 
 // What the workers share. The first failure stops them all.
@@ -114,6 +118,7 @@ class Worker {
   Chunk make_chunk(const Task& task) {
     const TablePlan& plan = shared_.plan.tables[task.table];
     const bool dry = shared_.store == nullptr;
+    cuts_.clear();
     Chunk chunk;
     chunk.first_page = task.range.first;
     chunk.end_page = task.range.end.value_or(Chunk::open_end);
@@ -145,8 +150,13 @@ class Worker {
     const bool intact = std::ranges::all_of(
         chunk.objects, [&](const repository::ObjectRef& ref) { return shared_.store->looks_intact(ref); });
     // The rows are still in the database, so what is damaged in the repository can be written again.
-    if (!intact)
-      shared_.reporter.warning("an object of the last snapshot is missing or cut off; it is written again");
+    if (!intact) {
+      // Cut as it was, it is mended for the older snapshots too.
+      for (const repository::ObjectRef& ref : chunk.objects) cuts_.push_back(ref.plain_bytes);
+      shared_.reporter.warning(
+          "an object of the last snapshot is missing, cut off or known to be damaged; its rows are read "
+          "again");
+    }
     return intact;
   }
 
@@ -154,7 +164,7 @@ class Worker {
   // all.
   Chunk read_rows(const Task& task, const catalog::Table& table, std::optional<std::uint64_t> young,
                   Chunk chunk) {
-    ChunkWriter writer(*shared_.store, workspace_, buffer_);
+    ChunkWriter writer(*shared_.store, workspace_, buffer_, cuts_);
     std::uint64_t rows = 0;
     const std::string copy = catalog::copy_out_statement(connection_, table, task.range.first, task.range.end,
                                                          young ? std::optional(parent_age_) : std::nullopt);
@@ -179,6 +189,7 @@ class Worker {
   Shared& shared_;
   postgres::Connection connection_;
   std::int64_t parent_age_;
+  std::vector<std::uint64_t> cuts_;  // of the chunk that is made, where its objects are damaged
   repository::Workspace workspace_;
   std::string buffer_;
 };

@@ -109,11 +109,21 @@ class Program {
     return Parsed::done;
   }
 
+  config::Settings load_settings(const std::optional<base::Path>& file,
+                                 const config::Environment& environment) {
+    try {
+      return config::load(file, environment);
+    } catch (const Error&) {
+      if (info_.without_settings) info_.without_settings(file, environment, *reporter_);
+      throw;
+    }
+  }
+
   ExitCode run_with_settings() {
     config::Environment environment = config::process_environment();
     std::optional<base::Path> file;
     if (!flags_.config.empty()) file = flags_.config;
-    config::Settings settings = config::load(file, environment);
+    config::Settings settings = load_settings(file, environment);
     apply_flags(settings, flags_);
     Context context{.settings = std::move(settings),
                     .environment = std::move(environment),

@@ -12,6 +12,7 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -35,6 +36,10 @@ struct ProgramInfo {
   bool state = false;          // --state-dir
   bool services = false;       // --unit, --no-service
   std::string unsaid_state{};  // the "state:" line of an error that says none: "nothing was changed"
+  // Called when the settings cannot be had, before the program ends with that error; may be empty.
+  std::function<void(const std::optional<base::Path>& config_file, const config::Environment&,
+                     report::ProgramReporter&)>
+      without_settings{};
 };
 
 // What a program's run function is given.

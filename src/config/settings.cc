@@ -10,6 +10,7 @@
 #include <string>
 
 #include "base/error.hh"
+#include "config/broken_file.hh"
 #include "config/private_file.hh"
 
 namespace tmb::config {
@@ -112,6 +113,24 @@ base::Secret configured_password(const DatabaseSettings& configured, const Envir
   return read_secret_file(configured.password_file, environment, trusted_owners(configured));
 }
 
+struct ConfigFile {
+  base::Path path;
+  base::Path target;                // NixOS links it into its store
+  std::optional<std::string> text;  // nullopt: it is not there and need not be
+};
+
+ConfigFile read_config_file(const std::optional<base::Path>& config_file, const Environment& environment) {
+  const std::string named = config_file ? config_file->string() : get(environment, "TESLAMATE_BACKUP_CONFIG");
+  const bool must_exist = config_file || !named.empty();
+  ConfigFile out{must_exist ? base::Path(named) : base::Path(default_config_file), {}, {}};
+  std::error_code ignored;
+  out.target = std::filesystem::canonical(out.path, ignored);
+  out.text = base::read_file_if_there(out.target.empty() ? out.path : out.target, max_config_bytes);
+  if (!out.text && must_exist)
+    throw Error(ExitCode::local_io, "there is no configuration file " + printable(out.path.string()));
+  return out;
+}
+
 }  // namespace
 
 Environment process_environment() {
@@ -140,20 +159,21 @@ Settings load(const std::optional<base::Path>& config_file, const Environment& e
   const std::string given = get(environment, "STATE_DIRECTORY");
   settings.state_dir = given.empty() ? std::string(default_state_dir) : given.substr(0, given.find(':'));
 
-  const std::string named = config_file ? config_file->string() : get(environment, "TESLAMATE_BACKUP_CONFIG");
-  const bool must_exist = config_file || !named.empty();
-  const base::Path path = must_exist ? base::Path(named) : base::Path(default_config_file);
-  std::error_code ignored;
-  const base::Path target = std::filesystem::canonical(path, ignored);  // NixOS links it into its store
-  const auto text = base::read_file_if_there(target.empty() ? path : target, max_config_bytes);
-  if (text) {
-    apply_toml(settings, *text, path.string());
-    if (has_commands(settings)) check_file_of_commands(target);
-  } else if (must_exist) {
-    throw Error(ExitCode::local_io, "there is no configuration file " + printable(path.string()));
+  const ConfigFile file = read_config_file(config_file, environment);
+  if (file.text) {
+    apply_toml(settings, *file.text, file.path.string());
+    if (has_commands(settings)) check_file_of_commands(file.target);
   }
   apply_environment(settings, environment);
   return settings;
+}
+
+NotifySettings load_notify(const std::optional<base::Path>& config_file, const Environment& environment) {
+  const ConfigFile file = read_config_file(config_file, environment);
+  NotifySettings out;
+  if (file.text) out = notify_of_broken(*file.text);
+  if (!out.command.empty()) check_file_of_commands(file.target);
+  return out;
 }
 
 Environment read_environment_file(const DatabaseSettings& database, const Environment& environment) {

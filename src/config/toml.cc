@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <functional>
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "base/error.hh"
+#include "config/broken_file.hh"
 #include "config/settings.hh"
 
 // Third-party headers are not held to our warnings.
@@ -321,7 +323,52 @@ Keys all_keys(Settings& settings) {
   };
 }
 
+// The lines of a section, as far as they can be told without understanding the others.
+std::string lines_of(std::string_view text, std::string_view section) {
+  std::string out;
+  bool inside = false;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    const std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    const std::size_t first = std::min(line.find_first_not_of(" \t"), line.size());
+    if (line.substr(first).starts_with('[')) inside = line.substr(first).starts_with(section);
+    if (inside) out += std::string(line) + "\n";
+  }
+  return out;
+}
+
+toml::table parse_what_can_be(std::string_view text) {
+  try {
+    return toml::parse(text);
+  } catch (const toml::parse_error&) {
+  }
+  try {
+    return toml::parse(lines_of(text, "[notify]"));
+  } catch (const toml::parse_error&) {
+    return {};
+  }
+}
+
 }  // namespace
+
+NotifySettings notify_of_broken(std::string_view text) {
+  NotifySettings out;
+  const toml::table table = parse_what_can_be(text);
+  const auto* section = table["notify"].as_table();
+  if (section == nullptr) return out;
+  const std::string file = "the settings file";
+  for (const auto& [name, apply] : notify_keys(out)) {
+    const toml::node* node = section->get(name);
+    if (node == nullptr) continue;
+    try {
+      apply({*node, file, "notify." + name});
+    } catch (const Error&) {
+      if (name == "command") out.command.clear();
+    }
+  }
+  return out;
+}
 
 void apply_toml(Settings& settings, std::string_view text, const std::string& file_name) {
   toml::table table;

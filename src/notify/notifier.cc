@@ -17,8 +17,8 @@ namespace {
 constexpr std::size_t longest_answer = std::size_t{64} << 10U;  // of the command's own output
 
 // A credential of systemd goes before the file, which its unit may not be able to read.
-base::Secret address(const std::string& name, const std::string& said, const base::Path& file,
-                     const config::Environment& environment) {
+base::Secret find_address(const std::string& name, const std::string& said, const base::Path& file,
+                          const config::Environment& environment) {
   const auto folder = environment.find("CREDENTIALS_DIRECTORY");
   if (folder != environment.end()) {
     const base::Path credential = base::Path(folder->second) / ("notify-" + name);
@@ -67,8 +67,24 @@ Notifier::Notifier(const config::NotifySettings& settings, const config::Environ
       healthchecks_(address("healthchecks", settings.healthchecks, settings.healthchecks_file, environment)) {
 }
 
+base::Secret Notifier::address(const std::string& name, const std::string& said, const base::Path& file,
+                               const config::Environment& environment) {
+  try {
+    return find_address(name, said, file, environment);
+  } catch (const base::Error& error) {
+    ++unreadable_;
+    const std::string why = "nobody can be told by " + name + ": " + error.message();
+    // A scheduled unit may be meant not to read what only root may: the one that alerts is handed the
+    // address.
+    const bool meant = error.code() == base::ExitCode::local_io && environment.contains("INVOCATION_ID");
+    meant ? reporter_.note(why) : reporter_.warning(why);
+    return {};
+  }
+}
+
 bool Notifier::tells_anybody() const {
-  return !settings_.command.empty() || !webhook_.empty() || !ntfy_.empty() || !healthchecks_.empty();
+  return unreadable_ > 0 || !settings_.command.empty() || !webhook_.empty() || !ntfy_.empty() ||
+         !healthchecks_.empty();
 }
 
 bool Notifier::failed(const std::string& name, const std::string& why) const {
@@ -131,6 +147,7 @@ std::size_t Notifier::send(const Message& message) const {
   const bool told =
       message.event == Event::failure || (message.event == Event::success && settings_.on_success);
   if (!told) return untold;
+  untold += unreadable_;
   if (!webhook_.empty())
     count(post("webhook", webhook_.reveal(), dump(to_json(message)), {"Content-Type: application/json"}));
   if (!ntfy_.empty()) {

@@ -24,16 +24,19 @@ struct Message {
 
 class Notifier {
  public:
-  // The settings and `reporter` must outlive it. Throws refused or local_io when a file with an address
-  // cannot be read.
+  // The settings and `reporter` must outlive it. An address that cannot be read is a warning (a note in a
+  // unit of systemd that may not read it): the others are told all the same, and send() counts it as untold.
   Notifier(const config::NotifySettings& settings, const config::Environment& environment,
            report::Reporter& reporter);
 
-  bool tells_anybody() const;
-  // How many could not be told; each is said as a note. Never throws for what another side does.
+  bool tells_anybody() const;  // or should
+  // How many could not be told; each is said, a person who does not answer as a note. Never throws for what
+  // another side does.
   std::size_t send(const Message& message) const;
 
  private:
+  base::Secret address(const std::string& name, const std::string& said, const base::Path& file,
+                       const config::Environment& environment);
   bool run_command(const Message& message) const;
   bool post(const std::string& name, const std::string& url, const std::string& body,
             const std::vector<std::string>& headers) const;
@@ -41,6 +44,7 @@ class Notifier {
 
   const config::NotifySettings& settings_;
   report::Reporter& reporter_;
+  std::size_t unreadable_ = 0;  // addresses
   base::Secret webhook_;
   base::Secret ntfy_;
   base::Secret ntfy_token_;

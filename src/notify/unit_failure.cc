@@ -56,8 +56,9 @@ void tell_of_failed_unit(const std::string& unit, const config::NotifySettings& 
     throw Error(ExitCode::usage, "'" + base::printable(unit) + "' is not the name of a unit");
   const Notifier notifier(settings, environment, reporter);
   if (!notifier.tells_anybody()) {
-    throw Error(ExitCode::usage, "nobody is named to be told")
-        .with_hint("name a command, webhook, ntfy or healthchecks in [notify] of the settings file");
+    reporter.note("nobody is told that " + unit +
+                  " failed: [notify] of the settings file names no command, webhook, ntfy or healthchecks");
+    return;
   }
   const std::size_t untold = notifier.send(
       {Event::failure, unit, unit + " failed", journal_of(unit, environment), report::Json::object()});

@@ -8,8 +8,8 @@
 
 namespace tmb::notify {
 
-// Throws usage for what is no unit's name, and when nobody is named; local_io when not everybody could be
-// told.
+// Throws usage for what is no unit's name; local_io when not everybody could be told. That nobody is named is
+// a note.
 void tell_of_failed_unit(const std::string& unit, const config::NotifySettings& settings,
                          const config::Environment& environment, report::Reporter& reporter);
 

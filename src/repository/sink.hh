@@ -3,10 +3,13 @@
 // manifest is published.
 #pragma once
 
+#include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "repository/known_damage.hh"
 #include "repository/manifest.hh"
 #include "repository/repository.hh"
 
@@ -27,6 +30,7 @@ class BackupSink {
 
   // As the functions of ObjectStore. For several threads.
   virtual StoredObject put(ObjectType type, std::string_view content, Workspace& workspace) const = 0;
+  // Whether an object that is there may be taken over unread.
   virtual bool looks_intact(const ObjectRef& ref) const = 0;
   virtual std::uint64_t stored_bytes(const ObjectRef& ref) const = 0;
 
@@ -36,8 +40,9 @@ class BackupSink {
 
 class RepositorySink final : public BackupSink {
  public:
-  // `repository` must outlive it.
-  explicit RepositorySink(const Repository& repository) : repository_(repository) {}
+  // `repository` must outlive it. What is `damaged` does not look intact, whatever its length.
+  explicit RepositorySink(const Repository& repository, KnownDamage damaged = {})
+      : repository_(repository), damaged_(std::move(damaged)) {}
 
   std::string repository_id() const override { return repository_.id(); }
   bool encrypted() const override { return repository_.encrypted(); }
@@ -45,9 +50,16 @@ class RepositorySink final : public BackupSink {
   Manifest read_manifest(const std::string& id) const override { return repository_.read_manifest(id); }
   std::optional<base::FileLock> lock_for_writing() const override { return repository_.lock_for_writing(); }
   StoredObject put(ObjectType type, std::string_view content, Workspace& workspace) const override {
-    return repository_.objects().put(type, content, workspace);
+    StoredObject stored = repository_.objects().put(type, content, workspace);
+    if (damaged_.objects.contains(stored.ref.id)) {
+      const std::lock_guard lock(mutex_);
+      mended_.objects.insert(stored.ref.id);
+    }
+    return stored;
   }
-  bool looks_intact(const ObjectRef& ref) const override { return repository_.objects().looks_intact(ref); }
+  bool looks_intact(const ObjectRef& ref) const override {
+    return !damaged_.objects.contains(ref.id) && repository_.objects().looks_intact(ref);
+  }
   std::uint64_t stored_bytes(const ObjectRef& ref) const override {
     return repository_.objects().stored_bytes(ref);
   }
@@ -56,8 +68,14 @@ class RepositorySink final : public BackupSink {
     return repository_.manifest_bytes(manifest.id);
   }
 
+  // Of what was damaged: what put() has found good or written again.
+  const KnownDamage& mended() const { return mended_; }
+
  private:
   const Repository& repository_;
+  const KnownDamage damaged_;
+  mutable std::mutex mutex_;  // of mended_
+  mutable KnownDamage mended_;
 };
 
 }  // namespace tmb::repository

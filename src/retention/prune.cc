@@ -69,6 +69,11 @@ std::string question(const std::vector<Verdict>& plan, const std::vector<std::st
          report::grouped(plan.size()) + " from " + base::printable(path.string()) + "?";
 }
 
+// Read at each look: a verification may end while a question waits.
+repository::KnownDamage known_damage(const base::Path& state_dir, const repository::Repository& repository) {
+  return state_dir.empty() ? repository::KnownDamage{} : repository::read_known_damage(state_dir, repository);
+}
+
 struct Planned {
   PruneOutcome outcome;
   Sweep sweep;
@@ -76,7 +81,7 @@ struct Planned {
 
 Planned plan_prune(const repository::Repository& repository, const Removal& removal,
                    const PruneOptions& options, const base::Clock& clock, report::Reporter& reporter) {
-  Survey found = survey(repository, removal, options.known_damaged, reporter);
+  Survey found = survey(repository, removal, known_damage(options.state_dir, repository), reporter);
   refuse_emptied(repository, found);
   const base::Time now = clock.now();
   Planned out;
@@ -135,7 +140,8 @@ void refuse_pinned(const repository::Repository& repository, const repository::M
 }
 
 // Throws what forget() throws for ids that may not go.
-ForgetOutcome plan_forget(const repository::Repository& repository, const std::vector<std::string>& ids) {
+ForgetOutcome plan_forget(const repository::Repository& repository, const std::vector<std::string>& ids,
+                          const repository::KnownDamage& damage) {
   ForgetOutcome out;
   std::size_t complete_left = 0;
   bool complete_goes = false;
@@ -149,8 +155,9 @@ ForgetOutcome plan_forget(const repository::Repository& repository, const std::v
       if (error.code() != ExitCode::damaged) throw;
     }
     if (goes && manifest) refuse_pinned(repository, *manifest);
-    if (!goes && manifest) ++complete_left;
-    complete_goes = complete_goes || (goes && manifest.has_value());
+    const bool complete = manifest && !damage.touches(*manifest);
+    if (!goes && complete) ++complete_left;
+    complete_goes = complete_goes || (goes && complete);
     if (goes) {
       out.removed.push_back(id);
     } else {
@@ -162,7 +169,7 @@ ForgetOutcome plan_forget(const repository::Repository& repository, const std::v
       throw Error(ExitCode::not_found, "there is no snapshot " + base::printable(id));
   }
   if (complete_goes && complete_left == 0) {
-    throw Error(ExitCode::refused, "no readable snapshot would be left")
+    throw Error(ExitCode::refused, "no complete snapshot would be left: the others are damaged or gone")
         .with_hint("make a new backup first: teslamate-backup");
   }
   return out;
@@ -186,16 +193,16 @@ PruneOutcome prune(const repository::Repository& repository, const PruneOptions&
 }
 
 ForgetOutcome forget(const repository::Repository& repository, const std::vector<std::string>& ids,
-                     bool dry_run, const Confirm& confirm) {
+                     const base::Path& state_dir, bool dry_run, const Confirm& confirm) {
   if (dry_run || confirm) {
     const Removal look(repository, Access::look);
-    ForgetOutcome out = plan_forget(repository, ids);
+    ForgetOutcome out = plan_forget(repository, ids, known_damage(state_dir, repository));
     out.dry_run = dry_run;
     if (dry_run) return out;
   }
   if (confirm) confirm("Forget " + report::counted(ids.size(), "snapshot", "snapshots") + " for good?");
   const Removal removal(repository, Access::remove);
-  ForgetOutcome out = plan_forget(repository, ids);
+  ForgetOutcome out = plan_forget(repository, ids, known_damage(state_dir, repository));
   removal.remove_snapshots(out.removed);
   return out;
 }

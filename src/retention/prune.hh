@@ -20,7 +20,7 @@ struct PruneOptions {
   std::chrono::seconds grace = std::chrono::hours(20);  // that an unused object stays
   bool now = false;  // unused objects go at once; needs no free space at all
   bool dry_run = false;
-  std::vector<std::string> known_damaged;  // ids
+  base::Path state_dir;  // with the list of what verifications found damaged; empty: there is none
 };
 
 struct PruneOutcome {
@@ -36,7 +36,8 @@ struct PruneOutcome {
 using Confirm = std::function<void(const std::string& question)>;
 
 // Throws locked, refused (see make_plan; also when objects are there but no snapshot at all, or when more
-// than was agreed to would go), damaged when a manifest is, local_io, interrupted.
+// than was agreed to would go), damaged when a manifest or the list of what is damaged is, local_io,
+// interrupted.
 PruneOutcome prune(const repository::Repository& repository, const PruneOptions& options,
                    const base::Clock& clock, const Confirm& confirm, report::Reporter& reporter,
                    const std::stop_token& stop);
@@ -48,8 +49,9 @@ struct ForgetOutcome {
 };
 
 // Removes the snapshots with these ids, whatever the rules say. Throws refused for a pinned one and when no
-// complete snapshot would be left. Damaged ones may always go.
+// complete snapshot would be left. Damaged ones may always go; which are is also what the list in `state_dir`
+// says.
 ForgetOutcome forget(const repository::Repository& repository, const std::vector<std::string>& ids,
-                     bool dry_run, const Confirm& confirm);
+                     const base::Path& state_dir, bool dry_run, const Confirm& confirm);
 
 }  // namespace tmb::retention

@@ -36,7 +36,7 @@ std::vector<std::uint32_t> named_by(const repository::Manifest& manifest, const 
 }  // namespace
 
 Survey survey(const repository::Repository& repository, const repository::Removal& removal,
-              const std::vector<std::string>& known_damaged, report::Reporter& reporter) {
+              const repository::KnownDamage& known, report::Reporter& reporter) {
   const std::vector<std::string> ids = repository.snapshot_ids();
   reporter.begin_phase("reading", "manifests", ids.size(), report::Unit::items);
   Survey out;
@@ -56,8 +56,7 @@ Survey survey(const repository::Repository& repository, const repository::Remova
     }
     const repository::SnapshotTag tag = repository::read_tag(repository, manifest);
     Candidate candidate{id, manifest.time, tag.scheduled, tag.pinned, tag.text, ""};
-    if (std::ranges::find(known_damaged, id) != known_damaged.end())
-      candidate.damage = "the last verification found it so";
+    if (known.touches(manifest)) candidate.damage = "a verification found it so";
     out.naming.push_back(named_by(manifest, index, candidate.damage));
     for (const std::uint32_t object : out.naming.back()) ++out.objects[object].holders;
     out.snapshots.push_back(std::move(candidate));

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "report/reporter.hh"
+#include "repository/known_damage.hh"
 #include "repository/removal.hh"
 #include "retention/plan.hh"
 
@@ -26,8 +27,8 @@ struct Survey {
 };
 
 // Throws what reading throws: with one manifest unreadable nothing can be called unused. A snapshot with an
-// object missing is in the list as damaged; `known_damaged` are ids that a verification found so.
+// object missing is in the list as damaged, and one of which `known` says so.
 Survey survey(const repository::Repository& repository, const repository::Removal& removal,
-              const std::vector<std::string>& known_damaged, report::Reporter& reporter);
+              const repository::KnownDamage& known, report::Reporter& reporter);
 
 }  // namespace tmb::retention

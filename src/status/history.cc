@@ -19,6 +19,8 @@ namespace {
 
 constexpr std::uint64_t max_bytes = 65536;
 constexpr std::size_t longest_error = 2000;
+constexpr std::size_t most_warnings = 10;
+constexpr std::size_t longest_warning = 500;
 constexpr unsigned readable_mode = 0644;  // also by the account of the timers, when root wrote it
 
 base::Path folder_of(const base::Path& state_dir) { return state_dir / "history"; }
@@ -77,6 +79,15 @@ void drop_oldest(const base::Path& folder) {
   });
 }
 
+Json warnings_of(const RunRecord& record) {
+  Json out = Json::array();
+  for (const std::string& warning : record.warnings) {
+    if (out.size() == most_warnings) break;
+    out.push_back(base::printable(std::string_view(warning).substr(0, longest_warning)));
+  }
+  return out;
+}
+
 Json to_json(const RunRecord& record) {
   return {{"kind", record.kind},
           {"started", base::iso_utc(record.started)},
@@ -84,7 +95,8 @@ Json to_json(const RunRecord& record) {
           {"exit_code", record.exit_code},
           {"error", base::printable(std::string_view(record.error).substr(0, longest_error))},
           {"snapshot", record.snapshot},
-          {"facts", record.facts}};
+          {"facts", record.facts},
+          {"warnings", warnings_of(record)}};
 }
 
 RunRecord from_json(const Json& json) {
@@ -97,6 +109,7 @@ RunRecord from_json(const Json& json) {
   out.snapshot = json.at("snapshot");
   out.facts = json.at("facts");
   if (!out.facts.is_object()) out.facts = Json::object();
+  out.warnings = json.value("warnings", std::vector<std::string>());
   return out;
 }
 

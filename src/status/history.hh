@@ -21,6 +21,7 @@ struct RunRecord {
   std::string error;  // its message; empty: none
   std::string snapshot;
   report::Json facts = report::Json::object();  // sizes, phases: what facts_of() picked
+  std::vector<std::string> warnings{};          // that a run which ended with 3 gave
 
   bool good() const { return exit_code == 0 || exit_code == 3; }
   // Not so when another run was busy or somebody ended it: that says nothing about what it is for.

@@ -149,6 +149,7 @@ std::string runs(const Status& status) {
 std::string to_html(const Status& status) {
   static constexpr std::array<const char*, 3> words{"All is well", "Something is due", "A person is needed"};
   const std::string level = name_of(status.level());
+  const std::string untried = status.level() == Level::good ? status.untried() : "";
   std::string newest = "no snapshot";
   if (status.newest)
     newest = "newest snapshot " +
@@ -157,7 +158,8 @@ std::string to_html(const Status& status) {
   return "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
          "content=\"width=device-width,initial-scale=1\"><title>teslamate-backup: " +
          level + "</title><style>" + style + "</style></head><body>\n<h1 class=\"" + level + "\">" +
-         words.at(static_cast<std::size_t>(status.level())) + "</h1>\n<p class=\"sub\">" +
+         words.at(static_cast<std::size_t>(status.level())) +
+         escaped(untried.empty() ? "" : " so far, but " + untried) + "</h1>\n<p class=\"sub\">" +
          escaped(status.repository) + " · " + report::counted(status.snapshots, "snapshot", "snapshots") +
          " · " + newest + (status.free_bytes ? " · " + report::byte_size(*status.free_bytes) + " free" : "") +
          " · written " + escaped(base::local_time(status.now)) + "</p>\n" + checks(status) +

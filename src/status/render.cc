@@ -24,8 +24,9 @@ const char* sign_of(Level level) {
 
 std::string headline(const Status& status) {
   static constexpr std::array<const char*, 3> words{"all is well", "something is due", "a person is needed"};
-  return std::string(words.at(static_cast<std::size_t>(status.level()))) + " · " +
-         base::local_time(status.now);
+  const std::string untried = status.level() == Level::good ? status.untried() : "";
+  return std::string(words.at(static_cast<std::size_t>(status.level()))) +
+         (untried.empty() ? "" : " so far, but " + untried) + " · " + base::local_time(status.now);
 }
 
 void add_facts(const Status& status, std::vector<std::string>& lines) {
@@ -70,7 +71,7 @@ Json to_json(const RunRecord& run) {
   return {{"kind", run.kind},       {"started", base::iso_utc(run.started)},
           {"seconds", run.seconds}, {"exit_code", run.exit_code},
           {"error", run.error},     {"snapshot", run.snapshot},
-          {"facts", run.facts}};
+          {"facts", run.facts},     {"warnings", run.warnings}};
 }
 
 }  // namespace

@@ -8,6 +8,8 @@
 
 #include "base/error.hh"
 #include "report/json.hh"
+#include "repository/owned_file.hh"
+#include "status/words.hh"
 
 namespace tmb::status {
 
@@ -52,12 +54,19 @@ void Rotation::write(const base::Path& state_dir, const base::Path& repository) 
   const Json json{{"repository", base::printable(full_path(repository))},
                   {"run", base::iso_utc(*run_)},
                   {"parts", std::move(list)}};
-  base::publish_file(state_dir / file_name, json.dump() + "\n", base::Overwrite::yes);
+  // Also when root wrote it, the account of the timer goes on from it.
+  repository::publish_owned(state_dir / file_name, json.dump() + "\n", base::Overwrite::yes);
 }
 
-std::optional<base::Time> Rotation::all_read() const {
+std::optional<base::Time> Rotation::last(unsigned part, base::Time now) const {
+  const auto& read = last_.at(part);
+  return read && !lies_ahead(*read, now) ? read : std::nullopt;
+}
+
+std::optional<base::Time> Rotation::all_read(base::Time now) const {
   std::optional<base::Time> oldest;
-  for (const auto& one : last_) {
+  for (unsigned part = 0; part < parts; ++part) {
+    const auto one = last(part, now);
     if (!one) return std::nullopt;
     if (!oldest || *one < *oldest) oldest = one;
   }
@@ -76,11 +85,11 @@ std::vector<unsigned> Rotation::due(base::Time now, std::chrono::seconds period)
                                std::max<std::int64_t>(1, period.count()));
   std::vector<unsigned> order(parts);
   std::iota(order.begin(), order.end(), 0U);
-  std::ranges::stable_sort(order, [&](unsigned a, unsigned b) { return last_.at(a) < last_.at(b); });
+  std::ranges::stable_sort(order, [&](unsigned a, unsigned b) { return last(a, now) < last(b, now); });
   std::vector<unsigned> out;
   for (const unsigned part : order) {
-    const auto& last = last_.at(part);
-    const bool overdue = last && now - *last + interval > period;
+    const auto read = last(part, now);
+    const bool overdue = read && now - *read + interval > period;
     if (out.size() < share || overdue) out.push_back(part);
   }
   std::ranges::sort(out);

@@ -23,7 +23,8 @@ class Rotation {
   void write(const base::Path& state_dir, const base::Path& repository) const;
 
   // Since when every part has been read: the oldest of their times; nullopt when one never was.
-  std::optional<base::Time> all_read() const;
+  // What lies ahead of `now` was noted by a clock that was wrong, or one is now: it counts as never read.
+  std::optional<base::Time> all_read(base::Time now) const;
 
   // The parts to read now so that each is read within `period` when this is asked as often as so far: those
   // never read first, then the oldest.
@@ -32,6 +33,8 @@ class Rotation {
   void mark_all(base::Time now);
 
  private:
+  std::optional<base::Time> last(unsigned part, base::Time now) const;
+
   std::array<std::optional<base::Time>, parts> last_{};
   std::optional<base::Time> run_;  // the newest
 };

@@ -30,9 +30,17 @@ RunLog::RunLog(std::string kind, const config::Settings& settings, const config:
   }
 }
 
-void RunLog::finish(int exit_code, const std::string& error, const report::Json& document) noexcept {
+void RunLog::finish(int exit_code, const std::string& error, const report::Json& document,
+                    std::vector<std::string> warnings) noexcept {
   try {
-    RunRecord record{kind_, started_, 0, exit_code, error, snapshot_of(document), facts_of(kind_, document)};
+    RunRecord record{kind_,
+                     started_,
+                     0,
+                     exit_code,
+                     error,
+                     snapshot_of(document),
+                     facts_of(kind_, document),
+                     std::move(warnings)};
     record.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
     try {
       add_record(settings_.state_dir, record);

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/clock.hh"
 #include "config/settings.hh"
@@ -20,7 +21,9 @@ class RunLog {
   // All references must outlive it.
   RunLog(std::string kind, const config::Settings& settings, const config::Environment& environment,
          report::Reporter& reporter);
-  void finish(int exit_code, const std::string& error, const report::Json& document) noexcept;
+  // `warnings`: those that were given, for whoever reads the history.
+  void finish(int exit_code, const std::string& error, const report::Json& document,
+              std::vector<std::string> warnings) noexcept;
 
  private:
   void write_status() const;

@@ -5,6 +5,7 @@
 
 #include "base/error.hh"
 #include "report/reporter.hh"
+#include "repository/known_damage.hh"
 #include "status/rotation.hh"
 #include "status/timers.hh"
 #include "status/words.hh"
@@ -45,10 +46,11 @@ class Gatherer {
     out_.rpo = settings.goals.recovery_point();
     out_.rto = settings.goals.recovery_time();
     out_.runs = read_records(settings.state_dir);
-    out_.all_read = Rotation::read(settings.state_dir, settings.repository).all_read();
+    out_.all_read = Rotation::read(settings.state_dir, settings.repository).all_read(now);
   }
 
   Status run(const OpenRepository& open, const ReadTimers& timers) {
+    check_clock();
     look_at_repository(open);
     check_backup();
     check_verify();
@@ -69,13 +71,65 @@ class Gatherer {
     out_.checks.push_back({name, level, std::move(text), level == Level::good ? "" : std::move(mend)});
   }
 
+  // Runs of a time to come would hide for years that nothing has run since.
+  void check_clock() {
+    const auto is_ahead = [&](const RunRecord& run) { return lies_ahead(run.started, out_.now); };
+    const auto ahead = std::ranges::find_if(out_.runs, is_ahead);
+    if (ahead == out_.runs.end()) return;
+    const auto count = static_cast<std::uint64_t>(std::ranges::count_if(out_.runs, is_ahead));
+    const base::Path file = settings_.state_dir / "history" / (base::compact_utc(ahead->started) + "-*");
+    add("clock", Level::warning,
+        counted(count, "run is", "runs are") + " noted of a time to come, such as " +
+            base::local_time(ahead->started) + ": a clock was wrong, or is now; they count for nothing",
+        "timedatectl; if it is right now: rm " + base::printable(file.string()));
+    std::erase_if(out_.runs, is_ahead);
+  }
+
+  // Not from the history: a later verification that read less, or failed, says nothing of it.
+  void check_damage(const std::optional<repository::Repository>& opened) {
+    try {
+      const std::string id =
+          opened ? opened->id() : repository::Repository::read_format(settings_.repository).id;
+      const auto known = repository::read_known_damage(settings_.state_dir, settings_.repository, id);
+      if (known.empty()) return;
+      std::string snapshots;
+      for (const std::string& one : opened ? opened->snapshot_ids() : std::vector<std::string>()) {
+        if (is_touched(*opened, known, one)) snapshots += (snapshots.empty() ? "" : ", ") + one;
+      }
+      const std::string what = known.objects.empty()
+                                   ? counted(known.snapshots.size(), "snapshot", "snapshots")
+                                   : counted(known.objects.size(), "object", "objects");
+      add("damage", Level::critical,
+          what + " found damaged" + (snapshots.empty() ? "" : ": of snapshot " + snapshots),
+          "teslamate-backup, then teslamate-verify; to give a snapshot up: teslamate-snapshots forget");
+    } catch (const base::Error& error) {
+      const bool unreadable = error.code() == base::ExitCode::local_io;  // such as by this account
+      add("damage", unreadable ? Level::warning : Level::critical, error.message(), error.hint());
+    }
+  }
+
+  static bool is_touched(const repository::Repository& repository, const repository::KnownDamage& known,
+                         const std::string& id) {
+    try {
+      return known.touches(repository.read_manifest(id));
+    } catch (const base::Error&) {
+      return true;
+    }
+  }
+
   void look_at_repository(const OpenRepository& open) {
+    std::optional<repository::Repository> opened;
+    open_repository(open, opened);
+    if (opened || out_.snapshots > 0) check_damage(opened);
+  }
+
+  void open_repository(const OpenRepository& open, std::optional<repository::Repository>& opened) {
     try {
       list_snapshots();
       if (open) {
-        const repository::Repository repository = open();
-        out_.encrypted = repository.encrypted();
-        if (out_.newest) out_.newest->manifest = repository.read_manifest(out_.newest->id);
+        opened = open();
+        out_.encrypted = opened->encrypted();
+        if (out_.newest) out_.newest->manifest = opened->read_manifest(out_.newest->id);
       }
     } catch (const base::Error& error) {
       if (error.code() == no_key_here) {
@@ -140,7 +194,17 @@ class Gatherer {
                         : age > with_slack(out_.rpo)   ? (failing ? Level::critical : Level::warning)
                         : failing                      ? Level::warning
                                                        : Level::good;
-    add("backup", level, text + failure, "teslamate-backup");
+    const std::string warned = warnings_of(last);
+    add("backup", warned.empty() ? level : std::max(level, Level::warning), text + failure + warned,
+        level == Level::good ? "journalctl -u teslamate-backup.service" : "teslamate-backup");
+  }
+
+  // "; the last run warned: …", empty when it did not.
+  static std::string warnings_of(const RunRecord* run) {
+    if (run == nullptr || run->exit_code != static_cast<int>(base::ExitCode::warnings)) return "";
+    std::string out;
+    for (const std::string& warning : run->warnings) out += (out.empty() ? "" : "; ") + warning;
+    return "; the last run warned: " + (out.empty() ? "see its journal" : out);
   }
 
   void check_verify() {
@@ -151,16 +215,26 @@ class Gatherer {
           "teslamate-verify --read-data, then teslamate-backup --full");
       return;
     }
-    if (every.count() == 0) return;
+    const bool failed = last != nullptr && !last->good();
+    const std::string failure = failed ? "; the last run failed: " + last->error : "";
+    if (failed && last->exit_code == static_cast<int>(base::ExitCode::local_io)) {
+      add("verify", Level::critical,
+          "what was there could not be read " + ago(last->started, out_.now) + ": " + last->error,
+          "look at the disk and its journal, then teslamate-verify --read-data");
+      return;
+    }
+    if (every.count() == 0 && !failed) return;
     const RunRecord* good = last_run(out_.runs, "verify", true);
     if (good == nullptr) {
-      add("verify", due_since_oldest(every) ? Level::warning : Level::good, "never ran", "teslamate-verify");
+      const bool due = due_since_oldest(every) || failed;
+      add("verify", due ? Level::warning : Level::good,
+          "not verified yet" + (failed ? failure : " (goal: every " + span(every) + ")"), "teslamate-verify");
       return;
     }
     const bool late = out_.now - good->started > with_slack(every);
-    add("verify", late ? Level::warning : Level::good,
-        ago(good->started, out_.now) + " (goal: every " + span(every) + ")" +
-            (good != last ? "; the last run failed: " + last->error : ""),
+    const std::string warned = warnings_of(last);
+    add("verify", late || failed || !warned.empty() ? Level::warning : Level::good,
+        ago(good->started, out_.now) + " (goal: every " + span(every) + ")" + failure + warned,
         "teslamate-verify");
   }
 
@@ -189,13 +263,14 @@ class Gatherer {
     }
     if (every.count() == 0) return;
     if (last == nullptr) {
-      add("drill", due_since_oldest(every) ? Level::warning : Level::good, "no restore was ever rehearsed",
-          "teslamate-drill");
+      add("drill", due_since_oldest(every) ? Level::warning : Level::good,
+          "no restore was rehearsed yet (goal: every " + span(every) + ")", "teslamate-drill");
       return;
     }
     const bool late = out_.now - last->started > with_slack(every);
-    add("drill", late ? Level::warning : Level::good,
-        ago(last->started, out_.now) + " (goal: every " + span(every) + ")", "teslamate-drill");
+    const std::string warned = warnings_of(last);
+    add("drill", late || !warned.empty() ? Level::warning : Level::good,
+        ago(last->started, out_.now) + " (goal: every " + span(every) + ")" + warned, "teslamate-drill");
   }
 
   void check_recovery() {
@@ -211,8 +286,9 @@ class Gatherer {
   void check_prune() {
     const RunRecord* last = last_run(out_.runs, "prune");
     if (last == nullptr) return;
-    add("prune", last->good() ? Level::good : Level::warning,
-        last->good() ? ago(last->started, out_.now)
+    const std::string warned = warnings_of(last);
+    add("prune", last->good() && warned.empty() ? Level::good : Level::warning,
+        last->good() ? ago(last->started, out_.now) + warned
                      : "failed " + ago(last->started, out_.now) + ": " + last->error,
         "teslamate-snapshots prune");
   }
@@ -261,6 +337,14 @@ Level Status::level() const {
   Level worst = Level::good;
   for (const Check& check : checks) worst = std::max(worst, check.level);
   return worst;
+}
+
+std::string Status::untried() const {
+  const bool verified = last_run(runs, "verify", true) != nullptr || all_read;
+  const bool rehearsed =
+      last_run(runs, "drill", true) != nullptr || last_run(runs, "restore", true) != nullptr;
+  if (verified) return rehearsed ? "" : "no restore has been rehearsed yet";
+  return rehearsed ? "nothing has been verified yet" : "nothing has been verified or rehearsed yet";
 }
 
 const RunRecord* last_run(const std::vector<RunRecord>& runs, const std::string& kind, bool good_only) {

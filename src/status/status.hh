@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Can the owner sleep? What the repository's list and the history of runs say, held against the goals. Reads
-// one manifest at most, asks nobody but systemd, changes nothing.
+// one manifest at most, all of them where damage is known; asks nobody but systemd, changes nothing.
 #pragma once
 
 #include <chrono>
@@ -21,7 +21,8 @@ namespace tmb::status {
 enum class Level { good, warning, critical };
 
 struct Check {
-  std::string name;  // repository, backup, verify, reading, drill, recovery, prune, space, restore, timers
+  std::string name;  // clock, repository, damage, backup, verify, reading, drill, recovery, prune, space,
+                     // restore, timers
   Level level = Level::good;
   std::string text;
   std::string mend;  // the command that mends it; empty when there is nothing to mend
@@ -44,10 +45,12 @@ struct Status {
   std::chrono::seconds rpo{0}, rto{0};
   std::optional<base::Time> all_read;      // every byte has been read since then
   std::optional<double> recovery_seconds;  // that the newest good drill, else restore, measured
-  std::vector<RunRecord> runs;             // oldest first
+  std::vector<RunRecord> runs;             // oldest first; none of a time to come
   std::vector<Check> checks;
 
   Level level() const;  // the worst
+  // What all that is well rests on nothing but hope for; empty: nothing.
+  std::string untried() const;
 };
 
 // `open` opens the repository or throws; empty: only its list is looked at (after a run, when nobody is to be

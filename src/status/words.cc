@@ -6,6 +6,8 @@
 
 namespace tmb::status {
 
+bool lies_ahead(base::Time time, base::Time now) { return time - now > std::chrono::minutes(10); }
+
 std::string age_text(std::chrono::seconds time) {
   const long long s = std::max<long long>(0, time.count());
   if (s < 120) return std::to_string(s) + " s";

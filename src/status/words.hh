@@ -6,7 +6,12 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.hh"
+
 namespace tmb::status {
+
+// By more than two clocks may differ: it was noted while a clock was wrong, or one is now.
+bool lies_ahead(base::Time time, base::Time now);
 
 std::string age_text(std::chrono::seconds time);  // 40 s, 12 min, 16 h, 12 days
 

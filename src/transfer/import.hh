@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <stop_token>
 #include <string>
 
@@ -15,10 +16,11 @@ namespace tmb::transfer {
 
 struct ImportOutcome {
   std::string snapshot;
-  bool there_already = false;     // the same snapshot; what was missing of it has been written again
-  std::uint64_t objects = 0;      // of the snapshot
-  std::uint64_t new_objects = 0;  // of these, not in the repository before
-  std::uint64_t new_bytes = 0;    // in the repository
+  bool there_already = false;        // the same snapshot; what was missing of it has been written again
+  std::uint64_t objects = 0;         // of the snapshot
+  std::uint64_t new_objects = 0;     // of these, not in the repository before, or damaged there
+  std::uint64_t new_bytes = 0;       // in the repository
+  std::set<std::string> object_ids;  // of the snapshot, in the repository: read there or written anew
 };
 
 // Reads and verifies everything before the snapshot is listed. Throws locked; damaged; local_io; refused when

@@ -24,6 +24,7 @@ std::string lost(const SnapshotReport& snapshot) {
     out += (out.empty() ? "" : ", ") + table.name + ": " + grouped(table.rows_damaged) + " of " +
            counted(table.rows, "row", "rows");
   }
+  for (const std::string& file : snapshot.damaged_files) out += (out.empty() ? "" : ", ") + file;
   return "damaged: " + out;
 }
 
@@ -88,7 +89,8 @@ report::Json to_json(const Report& report, const Options& options) {
                          {"schema_damaged", snapshot.schema_damaged},
                          {"tables", snapshot.tables},
                          {"rows", snapshot.rows},
-                         {"damaged_tables", std::move(tables)}});
+                         {"damaged_tables", std::move(tables)},
+                         {"damaged_files", snapshot.damaged_files}});
   }
   Json damage = Json::array();
   for (const Damage& one : report.damage) {

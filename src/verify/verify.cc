@@ -85,7 +85,7 @@ void judge_table(const repository::TableData& table, const ObjectStates& objects
     any_miscounted = any_miscounted || miscounted;
   }
   if (any_miscounted || rows != table.rows) {
-    damaged = true;
+    damaged = snapshot.miscounted = true;
     report.damage.push_back({ExitCode::damaged, manifest_file(snapshot.id),
                              "table " + out.name + " does not have as many rows as the manifest says"});
   }
@@ -105,8 +105,50 @@ SnapshotReport judge(const OpenedSnapshot& opened, const ObjectStates& objects, 
   for (const auto& piece : manifest.dump) {
     if (objects.at({ObjectType::schema, piece}).damage) out.schema_damaged = true;
   }
-  out.complete = !out.schema_damaged && out.damaged_tables.empty();
+  for (const auto& file : manifest.files) {
+    const bool damaged = std::ranges::any_of(file.objects, [&](const repository::ObjectRef& ref) {
+      return objects.at({ObjectType::file, ref}).damage.has_value();
+    });
+    if (damaged) out.damaged_files.push_back(base::printable(file.path));
+  }
+  out.complete = !out.schema_damaged && out.damaged_tables.empty() && out.damaged_files.empty();
   return out;
+}
+
+// What is to be remembered, and of what was, what no longer is. `all`: no other snapshot names anything.
+void note_damage(const ObjectStates& objects, const repository::KnownDamage& known, bool all,
+                 Report& report) {
+  std::set<std::string> named;
+  for (const auto& [object, state] : objects) {
+    named.insert(object.ref.id);
+    if (state.damage) report.damaged.objects.insert(object.ref.id);
+  }
+  std::set<std::string> complete;
+  std::set<std::string> listed;
+  for (const SnapshotReport& snapshot : report.snapshots) {
+    listed.insert(snapshot.id);
+    if (snapshot.complete) complete.insert(snapshot.id);
+    if (snapshot.miscounted) report.damaged.snapshots.insert(snapshot.id);
+    all = all && snapshot.manifest_readable;
+  }
+  for (const std::string& id : known.objects) {
+    if (named.contains(id) ? !report.damaged.objects.contains(id) : all) report.mended.objects.insert(id);
+  }
+  for (const std::string& id : known.snapshots) {
+    if (listed.contains(id) ? complete.contains(id) : all) report.mended.snapshots.insert(id);
+  }
+}
+
+// What was found damaged before is read again, also by a verification that reads little: Options::known with
+// all that snapshots name of which more than an object is known.
+Options with_suspects(Options options, const std::vector<OpenedSnapshot>& snapshots) {
+  for (const OpenedSnapshot& snapshot : snapshots) {
+    if (!snapshot.manifest || !options.known.snapshots.contains(snapshot.id)) continue;
+    repository::for_each_object(
+        *snapshot.manifest,
+        [&](ObjectType /*type*/, const repository::ObjectRef& ref) { options.known.objects.insert(ref.id); });
+  }
+  return options;
 }
 
 void count_objects(const ObjectStates& objects, const Folders& folders, bool all_snapshots, Report& report) {
@@ -154,6 +196,7 @@ void check_beside_snapshots(const repository::Repository& repository,
 }  // namespace
 
 bool Options::reads(const std::string& object_id) const {
+  if (known.objects.contains(object_id)) return true;
   if (read_data || parts.empty()) return read_data;
   const auto part = static_cast<unsigned>(std::stoul(object_id.substr(0, 2), nullptr, 16));
   return std::ranges::find(parts, part) != parts.end();
@@ -174,9 +217,10 @@ Report verify(const repository::Repository& repository, const Options& options, 
   const std::vector<OpenedSnapshot> snapshots =
       open_manifests(repository, all ? repository.snapshot_ids() : options.snapshots, report, stop);
   ObjectStates objects = named_objects(snapshots);
-  check_objects(repository, objects, options, reporter, stop);
+  check_objects(repository, objects, with_suspects(options, snapshots), reporter, stop);
   for (const OpenedSnapshot& snapshot : snapshots)
     report.snapshots.push_back(judge(snapshot, objects, report));
+  note_damage(objects, options.known, all, report);
   check_beside_snapshots(repository, snapshots, report);
   count_objects(objects, folders, all, report);
   std::ranges::sort(report.damage, {}, &Damage::file);

@@ -10,6 +10,7 @@
 
 #include "base/exit_code.hh"
 #include "report/reporter.hh"
+#include "repository/known_damage.hh"
 #include "repository/repository.hh"
 
 namespace tmb::verify {
@@ -18,6 +19,7 @@ struct Options {
   std::vector<std::string> snapshots{};  // ids; empty: all
   bool read_data = false;                // else only that every object is there, of the right length
   std::vector<unsigned> parts{};         // without read_data: read objects whose ids begin with these bytes
+  repository::KnownDamage known{};       // of earlier verifications: this is read whole in any case
   bool reads(const std::string& object_id) const;
   unsigned jobs = 0;  // 0: one worker for each processor
 };
@@ -41,9 +43,12 @@ struct SnapshotReport {
   bool complete = false;
   bool manifest_readable = false;
   bool schema_damaged = false;
+  bool miscounted = false;  // a table has other rows than the manifest says
   std::uint64_t tables = 0;
   std::uint64_t rows = 0;
   std::vector<DamagedTable> damaged_tables;
+  std::vector<std::string>
+      damaged_files;  // that it carries, by their paths on the machine that was backed up
 };
 
 struct Report {
@@ -54,6 +59,8 @@ struct Report {
   std::uint64_t plain_bytes = 0;          // of those, decoded
   std::uint64_t orphans = 0;  // objects that no snapshot names; counted only when all are verified
   std::uint64_t orphan_bytes = 0;
+  repository::KnownDamage damaged;  // what to remember of it
+  repository::KnownDamage mended;   // of Options::known: read whole and good, or gone with its snapshots
   std::vector<std::string> strays;  // files that do not belong into a repository
 
   bool intact() const { return damage.empty(); }

@@ -27,6 +27,7 @@ IN_PLACE = "integration/in_place_test.py"
 RESTORE_CRASH = "integration/restore_crash_test.py"
 COMMANDS = "integration/commands_test.py"
 HOSTILE = "integration/hostile_dump_test.py"
+MEMORY = "integration/damage_memory_test.py"
 
 # name, [(file, what stands there, what stands there instead)…], program, test that must fail
 MISTAKES = [
@@ -403,4 +404,43 @@ MISTAKES = [
      COMMANDS, "CommandsTest.test_what_is_no_failure_calls_no_hook_for_one"),
     ("a lock held by another run is a failure for the hook", [("tools/hooks.hh", "if (wanted && failure)", "if (wanted || (wanted && failure))")],
      COMMANDS, "CommandsTest.test_what_is_no_failure_calls_no_hook_for_one"),
+    # What a verification found is remembered.
+    ("what was found damaged is not noted", [("tools/verify/repository.cc", "  const bool noted = memory.note(report, names.empty());", "  const bool noted = names.empty();")],
+     MEMORY, "Damage.test_a_verification_that_reads_less_does_not_make_it_forgotten"),
+    ("a verification that reads less clears what was found", [("src/verify/verify.cc", "  if (known.objects.contains(object_id)) return true;\n", "")],
+     MEMORY, "Damage.test_a_verification_that_reads_less_does_not_make_it_forgotten"),
+    ("one snapshot's verification clears what it did not read", [("src/verify/verify.cc", "!report.damaged.objects.contains(id) : all)", "!report.damaged.objects.contains(id) : true)")],
+     UNIT, "what is known to be damaged is read*"),
+    ("an older copy clears what was found", [("tools/verify/repository.cc", "  if (mount_hint) report.mended = {};\n", "")],
+     MEMORY, "Damage.test_an_older_copy_does_not_make_damage_forgotten"),
+    ("retention counts what was found damaged", [("src/retention/survey.cc", "if (known.touches(manifest))", "if (known.touches(manifest) && false)")],
+     MEMORY, "Damage.test_neither_a_failing_run_nor_a_clock_that_was_ahead_hides_it"),
+    ("the last good snapshot may be forgotten beside a damaged one", [("src/retention/prune.cc", "manifest && !damage.touches(*manifest);", "manifest && (!damage.touches(*manifest) || true);")],
+     MEMORY, "Damage.test_retention_keeps_the_last_good_one_and_forget_does_too"),
+    ("a backup takes over what is known to be damaged", [("src/repository/sink.hh", "!damaged_.objects.contains(ref.id) && ", "")],
+     MEMORY, "Damage.test_the_next_backup_writes_it_again_as_the_hint_says"),
+    ("what is known is not looked for where it cannot be read", [("tools/known_damage.hh", "    options.full = true;\n", "    options.full = options.dry_run;\n")],
+     MEMORY, "Damage.test_a_list_that_cannot_be_read_makes_nothing_go_and_nothing_be_taken_over"),
+    ("an import leaves a damaged object where its length is right", [("src/transfer/import.cc", "if (!is_there(item, bench)) {", "if (!store.looks_intact(ref) && !is_there(item, bench)) {")],
+     MEMORY, "Damage.test_an_import_mends_what_is_damaged_whether_the_snapshot_is_listed_or_not"),
+    ("a snapshot with a damaged file is complete", [("src/verify/verify.cc", "out.damaged_tables.empty() && out.damaged_files.empty();", "out.damaged_tables.empty();")],
+     UNIT, "a snapshot that carries a damaged file*"),
+    ("an older copy is verified as if it were all", [("tools/verify/repository.cc", "if (context.settings.key.accept_repository) return", "if (!context.settings.state_dir.empty()) return")],
+     MEMORY, "Damage.test_an_older_copy_is_not_called_complete"),
+    ("runs of a time to come count", [("src/status/status.cc", "    std::erase_if(out_.runs, is_ahead);\n", "")],
+     STATUS, "Status.test_runs_of_a_time_to_come_hide_nothing"),
+    ("parts read in a time to come count", [("src/status/rotation.cc", "read && !lies_ahead(*read, now) ?", "read && (!lies_ahead(*read, now) || true) ?")],
+     STATUS, "Status.test_runs_of_a_time_to_come_hide_nothing"),
+    ("what root noted of the rotation is root's", [("src/status/rotation.cc", "repository::publish_owned(", "base::publish_file(")],
+     MEMORY, "Damage.test_what_root_notes_belongs_to_the_account_of_the_timers"),
+    ("a verification that could not read is nothing to say", [("src/status/status.cc", "failed && last->exit_code == static_cast<int>(base::ExitCode::local_io)", "false && failed")],
+     STATUS, "Status.test_a_verification_that_failed_otherwise_is_said_too"),
+    ("warnings are nothing to say", [("src/status/status.cc", "run->exit_code != static_cast<int>(base::ExitCode::warnings)) return", "run->exit_code >= 0) return")],
+     STATUS, "Status.test_the_warnings_of_the_last_run_are_in_it"),
+    ("an address that cannot be read silences all", [("src/notify/notifier.cc", "    ++unreadable_;\n", "    throw;\n")],
+     NOTIFY, "Notify.test_an_address_that_cannot_be_read_is_a_warning_and_silences_none_of_the_others"),
+    ("broken settings tell nobody", [("src/cli/run_main.cc", "if (info_.without_settings) info_", "if (false) info_")],
+     NOTIFY, "Notify.test_settings_that_are_broken_are_told_by_what_can_be_read_of_them_and_stay_an_error"),
+    ("home: a copy by restic that fails alerts nobody", [("nix/module.nix", "        restic-backups-teslamate.onFailure = [ \"teslamate-backup-notify@%n.service\" ] ++ cfg.notify.onFailure;\n", "        restic-backups-teslamate.onFailure = [ ];\n")],
+     NIXOS, "Module.test_every_fact_of_the_module_holds"),
 ]

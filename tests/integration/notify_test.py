@@ -130,12 +130,30 @@ class Notify(unittest.TestCase):
             self.assertIn(f"the {who}", result.err)
         self.assertEqual(len(self.ws.snapshot_files()), 1)
 
-    def test_a_file_with_an_address_that_is_open_to_others_is_a_note(self):
-        topic = self.ws.folder / "topic"
-        topic.write_text(self.receiver.url)
-        topic.chmod(0o644)
-        self.configure(ntfy_file=str(topic))
-        self.assertIn("nobody can be told", assert_exit(self.ws.backup("live"), 0).err)
+    def test_an_address_that_cannot_be_read_is_a_warning_and_silences_none_of_the_others(self):
+        out = self.ws.folder / "out"
+        script = self.ws.folder / "tell"
+        script.write_text(f"#!/bin/sh\nenv > {out}\n")
+        script.chmod(0o700)
+        hook = self.ws.folder / "hook"
+        hook.write_text(self.receiver.url + "/hook")
+        hook.chmod(0o644)  # open to others
+        self.configure(webhook_file=str(hook), ntfy_file=str(self.ws.folder / "absent"), command=[str(script)],
+                       healthchecks=self.receiver.url + "/ping")
+        result = assert_exit(self.ws.backup("gone"), 15)
+        self.assertIn("TESLAMATE_BACKUP_EVENT=failure", out.read_text())
+        self.assertEqual([p for p, _ in self.sent()], ["/ping/start", "/ping/fail"])
+        for name in ("webhook", "ntfy"):
+            self.assertIn(f"nobody can be told by {name}", result.err)
+        assert_exit(self.ws.backup("live"), 3)
+        # What only root may read is handed to the unit that alerts: the others are not to warn every night.
+        self.configure(ntfy_file=str(self.ws.folder / "absent"))
+        assert_exit(self.ws.backup("live"), 3)
+        result = assert_exit(self.ws.backup("live", env={"INVOCATION_ID": "4b1d"}), 0)
+        self.assertIn("nobody can be told by ntfy", result.err)
+        assert_exit(self.ws.run("teslamate-status", "--notify-failure", "x.service"), 17)
+        self.configure(webhook_file=str(hook))
+        assert_exit(self.ws.run("teslamate-status", "--notify-failure", "x.service"), 17)
 
     def test_a_failed_unit_is_told_with_its_journal(self):
         self.configure(webhook=self.receiver.url + "/hook", command=["/bin/true"])
@@ -147,11 +165,27 @@ class Notify(unittest.TestCase):
             assert_exit(self.ws.run("teslamate-status", f"--notify-failure={name}"), 2)
 
     def test_a_failed_unit_that_nobody_can_be_told_of_is_an_error(self):
-        assert_exit(self.ws.run("teslamate-status", "--notify-failure", "x.service"), 2)
+        self.assertIn("nobody is told",
+                      assert_exit(self.ws.run("teslamate-status", "--notify-failure", "x.service"), 0).err)
         bad = Receiver(status=503)
         self.addCleanup(bad.close)
         self.configure(webhook=bad.url)
         assert_exit(self.ws.run("teslamate-status", "--notify-failure", "x.service"), 17)
+
+    def test_settings_that_are_broken_are_told_by_what_can_be_read_of_them_and_stay_an_error(self):
+        notify = f'[notify]\nwebhook = "{self.receiver.url}/hook"\ncommand = [\n  "relative"\n]\n'
+        for name, text in {"another section": notify + '[goals]\nrpo = "soon"\n',
+                           "an unknown key": "jbos = 3\n" + notify,
+                           "no TOML": "jobs = = 3\n" + notify + "[goals\nrpo 3\n",
+                           "in the section": notify + 'timeout = "never"\n'}.items():
+            with self.subTest(name):
+                self.receiver.received.clear()
+                self.ws.config.write_text(text)
+                assert_exit(self.ws.backup("live"), 2)
+                self.assertEqual(self.sent(), [])
+                assert_exit(self.ws.run("teslamate-status", "--notify-failure", "teslamate-backup.service"), 2)
+                (path, body), = self.sent()
+                self.assertEqual((path, json.loads(body)["what"]), ("/hook", "teslamate-backup.service"))
 
 
 if __name__ == "__main__":

@@ -167,6 +167,54 @@ class Status(unittest.TestCase):
         assert_exit(self.ws.run("teslamate-verify", "--read-data"), 13)
         self.assertEqual(self.checks(20)["verify"]["level"], "critical")
 
+    def test_a_verification_that_failed_otherwise_is_said_too(self):
+        before = record("verify", self.now - datetime.timedelta(minutes=9))
+        self.history(before, record("verify", self.now, 2, exit_code=12, error="no key of this repository"))
+        check = self.checks(3)["verify"]
+        self.assertEqual(check["level"], "warning")
+        self.assertIn("no key of this repository", check["text"])
+        self.history(record("verify", self.now + datetime.timedelta(seconds=1), 3, exit_code=17, error="Input/output error"))
+        check = self.checks(20)["verify"]
+        self.assertIn("Input/output error", check["text"])
+
+    def test_the_warnings_of_the_last_run_are_in_it(self):
+        hook = self.ws.folder / "hook"
+        hook.write_text("https://example.net/")
+        hook.chmod(0o644)
+        self.ws.config.write_text(f'[notify]\nwebhook_file = "{hook}"\n')
+        assert_exit(self.ws.backup("teslamate"), 3)
+        check = self.checks(3)["backup"]
+        self.assertEqual(check["level"], "warning")
+        self.assertIn("nobody can be told by webhook", check["text"])
+        self.ws.config.write_text("")
+        assert_exit(self.ws.backup("teslamate"), 0)
+        self.assertEqual(self.checks(0)["backup"]["level"], "good")
+
+    def test_what_was_never_tried_is_said_though_it_is_no_failure(self):
+        self.assertIn("all is well so far, but nothing has been verified or rehearsed yet", self.status("--check").out)
+        assert_exit(self.ws.run("teslamate-verify", "--read-data"), 0)
+        self.assertIn("but no restore has been rehearsed yet", self.status("--check").out)
+        self.history(record("drill", self.now))
+        self.assertNotIn("so far", self.status("--check").out)
+
+    def test_runs_of_a_time_to_come_hide_nothing(self):
+        forge(self.ws.repository, self.ws.snapshot_files()[0], [self.now - datetime.timedelta(days=100)])
+        ahead = self.now + datetime.timedelta(days=900)
+        assert_exit(self.ws.run("teslamate-verify", "--read-data"), 0)
+        rotation = self.ws.state / "verify-rotation.json"
+        rotation.write_text(re.sub(r"20\d\d(-\d\d-\d\dT)", rf"{ahead:%Y}\1", rotation.read_text()))
+        shutil.rmtree(self.ws.state / "history")
+        self.history(*[record(kind, ahead) for kind in ("backup", "verify", "drill")],
+                     record("backup", self.now, exit_code=16, error="a table is locked"))
+        found = self.checks(3)
+        self.assertEqual({n for n, c in found.items() if c["level"] == "warning"},
+                         {"clock", "backup", "verify", "reading", "drill"})
+        self.assertIn("a table is locked", found["backup"]["text"])
+        self.assertIn("3 runs", found["clock"]["text"])
+        self.assertIn(f"{ahead:%Y%m%d}", found["clock"]["mend"])
+        assert_exit(self.ws.run("teslamate-verify", "--rotate"), 0)
+        self.assertIsNone(self.status("--json").json()["all_read_since"], "parts of a time to come count as read")
+
     def test_a_failed_drill_needs_a_person_and_a_slow_one_is_a_warning(self):
         self.history(record("drill", self.now, facts={"recovery_seconds": 8000}))
         self.assertEqual(self.checks(3)["recovery"]["level"], "warning")

@@ -64,6 +64,9 @@ class Units(unittest.TestCase):
         for name in SCHEDULED:
             self.assertEqual(values(f"{name}.service", "OnFailure"), ["teslamate-backup-notify@%n.service"], name)
 
+    def test_an_alert_that_could_not_be_given_is_a_failure(self):
+        self.assertEqual(values("teslamate-backup-notify@.service", "SuccessExitStatus"), [])
+
     def test_a_run_that_hangs_or_is_stopped_ends(self):
         for name in SCHEDULED:
             self.assertEqual(len(values(f"{name}.service", "TimeoutStartSec")), 1, name)

@@ -227,6 +227,12 @@ let
     "restic follows a backup and has no timer of its own" =
       withSecrets.services.restic.backups.teslamate.timerConfig == null
       && lib.elem "restic-backups-teslamate.service" (service withSecrets "teslamate-backup").onSuccess;
+    "a copy that fails alerts, whoever makes it" =
+      lib.all (unit: lib.elem "teslamate-backup-notify@%n.service" (service withSecrets unit).onFailure) [
+        "restic-backups-teslamate"
+        "teslamate-backup-offsite"
+      ]
+      && !((of { }).systemd.services ? restic-backups-teslamate);
     "rclone copies what is named before what names it" =
       let
         lines = (service withSecrets "teslamate-backup-offsite").serviceConfig.ExecStart;

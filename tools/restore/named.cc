@@ -7,6 +7,7 @@
 #include "base/error.hh"
 #include "carried.hh"
 #include "file_argument.hh"
+#include "known_damage.hh"
 #include "open_repository.hh"
 #include "restore/file.hh"
 
@@ -37,9 +38,7 @@ std::string snapshot_of_present(const cli::Context& context, const postgres::Con
   options.tool_version = cli::version();
   options.pg_bin_dir = context.settings.database.pg_bin_dir;
   add_extras(options, context, repository.encrypted());
-  return backup::run(options, {database, repository::RepositorySink(repository), clock}, context.reporter,
-                     context.stop)
-      .manifest.id;
+  return back_up(options, database, repository, clock, context).manifest.id;
 }
 
 restore::Outcome restore_snapshot(const RestoreOptions& options, const cli::Context& context,

@@ -2,6 +2,7 @@
 #include "snapshots/commands.hh"
 
 #include "base/error.hh"
+#include "known_damage.hh"
 #include "open_repository.hh"
 #include "repository/last_seen.hh"
 #include "retention/prune.hh"
@@ -32,8 +33,12 @@ class Forget final : public Command {
     }
     retention::Confirm confirm;
     if (!context.yes) confirm = [&](const std::string& question) { context.confirm(question); };
-    const retention::ForgetOutcome outcome = retention::forget(repository, ids, dry_run_, confirm);
-    if (!dry_run_) remember_newest(context, repository, outcome.newest);
+    const retention::ForgetOutcome outcome =
+        retention::forget(repository, ids, context.settings.state_dir, dry_run_, confirm);
+    if (!dry_run_) {
+      remember_newest(context, repository, outcome.newest);
+      note_removed(context, repository);
+    }
     context.document["dry_run"] = dry_run_;
     context.document["removed"] = outcome.removed;
     for (const std::string& id : outcome.removed)

@@ -2,6 +2,7 @@
 #include "snapshots/commands.hh"
 
 #include "base/error.hh"
+#include "known_damage.hh"
 #include "open_tmb.hh"
 #include "transfer/import.hh"
 
@@ -26,6 +27,7 @@ class Import final : public Command {
     const transfer::ImportOutcome outcome = transfer::import_tmb(
         *source, opened.repository, context.settings.jobs, context.reporter, context.stop);
     note_newest(opened.repository, context);
+    note_mended(context, opened.repository, {outcome.object_ids, {}});
     const repository::Manifest& manifest = source->manifest();
     context.document["snapshot"] = outcome.snapshot;
     context.document["there_already"] = outcome.there_already;

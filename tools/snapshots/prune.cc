@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "snapshots/commands.hh"
 
+#include "known_damage.hh"
 #include "open_repository.hh"
 #include "record_run.hh"
 #include "retention/describe.hh"
 #include "retention/prune.hh"
-#include "status/status.hh"
 
 namespace tmb::tools::snapshots {
 
@@ -14,18 +14,6 @@ namespace {
 retention::Policy policy_of(const config::RetentionSettings& said) {
   return {said.keep_last, said.hourly, said.daily,  said.weekly,
           said.monthly,   said.yearly, said.within, said.minimum};
-}
-
-// Of the newest verification.
-std::vector<std::string> damaged_snapshots(const base::Path& state_dir) {
-  const std::vector<status::RunRecord> runs = status::read_records(state_dir);
-  const status::RunRecord* last = status::last_run(runs, "verify");
-  std::vector<std::string> out;
-  if (last == nullptr || !last->facts.contains("damaged_snapshots")) return out;
-  for (const auto& id : last->facts["damaged_snapshots"]) {
-    if (id.is_string()) out.push_back(id.get<std::string>());
-  }
-  return out;
 }
 
 class Prune final : public Command {
@@ -50,11 +38,12 @@ class Prune final : public Command {
     const base::SystemClock clock;
     options_.policy = policy_of(context.settings.retention);
     options_.grace = context.settings.retention.grace;
-    options_.known_damaged = damaged_snapshots(context.settings.state_dir);
+    options_.state_dir = context.settings.state_dir;
     retention::Confirm confirm;
     if (!context.yes) confirm = [&](const std::string& question) { context.confirm(question); };
     const retention::PruneOutcome outcome =
         retention::prune(repository, options_, clock, confirm, context.reporter, context.stop);
+    if (!outcome.dry_run && !outcome.removed.empty()) note_removed(context, repository);
     context.document["repository"] = repository.path().string();
     context.document.update(retention::to_json(outcome));
     if (outcome.dry_run) context.reporter.result("rules: " + describe(options_.policy, clock.now()));

@@ -10,10 +10,15 @@
 
 namespace tmb::tools {
 
-// Puts the findings into `document` as well. `names`: snapshots, or none for all. Returns the code that the
-// findings deserve. Throws not_found for a name, and as verify::verify does.
-base::ExitCode verify_repository(const base::Path& path, const verify::Options& options,
-                                 const std::vector<std::string>& names, cli::Context& context,
-                                 report::Json& document);
+struct Findings {
+  base::ExitCode code = base::ExitCode::ok;  // that they deserve
+  std::string hint;                          // where it is not ok
+};
+
+// Puts the findings into `document` as well, and what is damaged into the state folder's list of it. `names`:
+// snapshots, or none for all. Throws not_found for a name, and as verify::verify does.
+Findings verify_repository(const base::Path& path, const verify::Options& options,
+                           const std::vector<std::string>& names, cli::Context& context,
+                           report::Json& document);
 
 }  // namespace tmb::tools

@@ -116,18 +116,21 @@ TEST_CASE(
   Said said;
   config::NotifySettings settings;
   settings.webhook_file = file;
-  CHECK_THROWS_AS(Notifier(settings, {}, said), base::Error);
   CHECK(Notifier(settings, config::Environment{{"CREDENTIALS_DIRECTORY", folder.path().string()}}, said)
             .tells_anybody());
+  CHECK(said.text.empty());
+  CHECK(Notifier(settings, {}, said).send(failure()) == 1);
+  CHECK(said.text.find("open to group or others") != std::string::npos);
 }
 
-TEST_CASE("only the name of a unit is taken for one, and nobody to tell is an error", "[notify]") {
+TEST_CASE("only the name of a unit is taken for one, and that there is nobody to tell is said", "[notify]") {
   Said said;
   config::NotifySettings settings;
   settings.command = {"/bin/true"};
   for (const char* name : {"", "--all", "a b", "a/b", "a;b", "a\nb"})
     CHECK_THROWS_AS(notify::tell_of_failed_unit(name, settings, {}, said), base::Error);
-  CHECK_THROWS_AS(notify::tell_of_failed_unit("x.service", config::NotifySettings{}, {}, said), base::Error);
+  notify::tell_of_failed_unit("x.service", config::NotifySettings{}, {}, said);
+  CHECK(said.text.find("nobody is told that x.service failed") != std::string::npos);
   notify::tell_of_failed_unit("x@y-z\\x2d.service", settings, {}, said);
   CHECK(said.text.find("told that") != std::string::npos);
 }

@@ -19,8 +19,8 @@ TEST_CASE("a run each night reads every part within the period, and spreads them
       CHECK(parts.size() <= Rotation::parts / static_cast<std::size_t>(period) + 1);
       rotation.mark(parts, now);
       if (night + 1 < period) continue;
-      REQUIRE(rotation.all_read());
-      CHECK(now - *rotation.all_read() <= days(period));
+      REQUIRE(rotation.all_read(now));
+      CHECK(now - *rotation.all_read(now) <= days(period));
     }
   }
 }
@@ -46,9 +46,23 @@ TEST_CASE("all is read only when each part is", "[status]") {
   std::vector<unsigned> all_but_one;
   for (unsigned i = 0; i + 1 < Rotation::parts; ++i) all_but_one.push_back(i);
   rotation.mark(all_but_one, now);
-  CHECK(!rotation.all_read());
+  CHECK(!rotation.all_read(now));
   rotation.mark({Rotation::parts - 1}, now + days(1));
-  CHECK(rotation.all_read() == now);
+  CHECK(rotation.all_read(now + days(1)) == now);
+}
+
+TEST_CASE("what was noted by a clock that was ahead counts as never read until it is over", "[status]") {
+  Rotation rotation;
+  const base::Time now = base::parse_iso_utc("2026-01-01T02:00:00Z");
+  rotation.mark_all(now + days(5 * 365));
+  CHECK(!rotation.all_read(now));
+  rotation.mark_all(now + minutes(5));
+  CHECK(rotation.all_read(now));
+  rotation.mark({3}, now + days(5 * 365));
+  CHECK(!rotation.all_read(now));
+  for (int night = 0; night < 30; ++night)
+    rotation.mark(rotation.due(now + days(night), days(30)), now + days(night));
+  CHECK(rotation.all_read(now + days(30)));
 }
 
 TEST_CASE("a rotation comes back from its file, for its own repository alone", "[status]") {
@@ -59,5 +73,5 @@ TEST_CASE("a rotation comes back from its file, for its own repository alone", "
   rotation.write(folder.path(), "/srv/a");
   CHECK(Rotation::read(folder.path(), "/srv/a").due(now, days(256)) == rotation.due(now, days(256)));
   CHECK(Rotation::read(folder.path(), "/srv/b").due(now, days(256)).front() == 0);
-  CHECK(!Rotation::read(folder.path() / "none", "/srv/a").all_read());
+  CHECK(!Rotation::read(folder.path() / "none", "/srv/a").all_read(now));
 }

@@ -4,6 +4,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <fstream>
 #include <functional>
 
@@ -71,7 +72,8 @@ class Sample {
   }
 
   void publish(const std::string& id, std::uint64_t sequence,
-               const std::vector<std::pair<ObjectRef, std::uint64_t>>& chunks) {
+               const std::vector<std::pair<ObjectRef, std::uint64_t>>& chunks,
+               std::vector<repository::CarriedFile> files = {}) {
     repository::Manifest m = manifest_of(repository_, id, sequence);
     m.schema = schema_;
     repository::TableData table;
@@ -90,6 +92,7 @@ class Sample {
     }
     table.chunks.back().end_page = repository::Chunk::open_end;
     m.tables.push_back(table);
+    m.files = std::move(files);
     repository_.publish(m);
   }
 
@@ -226,6 +229,59 @@ TEST_CASE("damage is told for each snapshot: the one without the object stays co
   CHECK(report.snapshots[1].damaged_tables[0].rows_damaged == 1);
   CHECK(report.damage.size() == 1);
   CHECK(sample.verify(true, {Sample::first}).intact());
+}
+
+TEST_CASE("a snapshot that carries a damaged file is not complete, and the file is named") {
+  Sample sample;
+  repository::CarriedFile good;
+  good.path = "/etc/teslamate/good";
+  good.objects = {sample.put(ObjectType::file, "SECRET=1\n")};
+  repository::CarriedFile bad = good;
+  bad.path = "/etc/teslamate/bad";
+  bad.objects.push_back(sample.put(ObjectType::file, "SECRET=2\n"));
+  sample.publish("20261122T021503Z-0003", 3, {{sample.shared(), 2}}, {good, bad});
+  REQUIRE(sample.verify().complete_snapshots() == 3);
+  overwrite(sample.object(bad.objects.back()), "rubbish");
+  const verify::Report report = sample.verify();
+  CHECK(report.complete_snapshots() == 2);
+  CHECK_FALSE(report.snapshots[2].complete);
+  CHECK(report.snapshots[2].damaged_files == std::vector<std::string>{"/etc/teslamate/bad"});
+  const auto lines = verify::describe(report, {.read_data = true});
+  CHECK(std::ranges::any_of(lines, [](const std::string& line) {
+    return line.find("damaged: /etc/teslamate/bad") != std::string::npos;
+  }));
+}
+
+TEST_CASE(
+    "what is known to be damaged is read whatever else is, until it is good or gone with its snapshot") {
+  Sample sample;
+  sample.publish("20261122T021503Z-0003", 3, {{sample.shared(), 5}});  // counts other rows than there are
+  const std::string good = read(sample.object(sample.second()));
+  std::string bad = good;
+  bad.back() = static_cast<char>(bad.back() ^ 1);
+  overwrite(sample.object(sample.second()), bad);
+  CHECK(sample.verify(false).intact());
+  const repository::KnownDamage known = sample.verify(true).damaged;
+  CHECK(known.objects == std::set<std::string>{sample.second().id});
+  CHECK(known.snapshots == std::set<std::string>{"20261122T021503Z-0003"});
+
+  report::SilentReporter reporter;
+  const auto again = [&](std::vector<std::string> snapshots) {
+    return verify::verify(sample.repository(), {.snapshots = std::move(snapshots), .known = known, .jobs = 2},
+                          reporter, {});
+  };
+  CHECK(again({}).damaged.objects == known.objects);
+  CHECK(again({}).damaged.snapshots == known.snapshots);
+  CHECK(again({}).mended.empty());
+  CHECK(again({Sample::first}).mended.empty());
+  overwrite(sample.object(sample.second()), good);
+  CHECK(again({Sample::newest}).mended.objects == known.objects);
+  CHECK(again({Sample::newest}).mended.snapshots.empty());
+  fs::remove(sample.root() / "snapshots" / "20261122T021503Z-0003.json");
+  CHECK(again({}).mended.snapshots == known.snapshots);
+  fs::remove(sample.root() / "snapshots" / (std::string(Sample::newest) + ".json"));
+  overwrite(sample.object(sample.second()), bad);
+  CHECK(again({}).mended.objects == known.objects);
 }
 
 TEST_CASE("all damage is reported, not the first alone") {

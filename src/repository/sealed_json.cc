@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "repository/sealed_json.hh"
 
+#include <utility>
 #include <vector>
 
 #include "base/error.hh"
@@ -18,24 +19,34 @@ constexpr std::string_view checksum_key = "  \"sha256\": \"";
 constexpr std::string_view ending = "\"\n}\n";
 constexpr std::size_t tail_bytes = checksum_key.size() + 64 + ending.size();
 
-// Fractions that no member of ours has: what they become as an integer is not defined. Without calling
-// itself, however deep the text is.
-bool has_wild_number(const Json& root) {
+// Deeper than any file of ours: what calls itself for each level, as printing does, would run out of stack.
+constexpr std::size_t most_levels = 16;
+
+// Null when there is nothing that no such file has: levels without end, and fractions whose value as an
+// integer is not defined. Without calling itself, however deep the text is.
+const char* strange_content(const Json& root) {
   constexpr double too_much = 2147483648.0;
-  std::vector<const Json*> todo{&root};
+  std::vector<std::pair<const Json*, std::size_t>> todo{{&root, 1}};
   while (!todo.empty()) {
-    const Json& value = *todo.back();
+    const auto [value, level] = todo.back();
     todo.pop_back();
-    if (value.is_number_float() && !(value.get<double>() >= 0 && value.get<double>() < too_much)) return true;
-    if (!value.is_structured()) continue;  // which would be its own content
-    for (const Json& inner : value) {
-      if (inner.is_structured() || inner.is_number_float()) todo.push_back(&inner);
+    if (value->is_number_float() && !(value->get<double>() >= 0 && value->get<double>() < too_much))
+      return "has a number that no such file has";
+    if (!value->is_structured()) continue;  // which would be its own content
+    if (level > most_levels) return "has more levels than any such file";
+    for (const Json& inner : *value) {
+      if (inner.is_structured() || inner.is_number_float()) todo.emplace_back(&inner, level + 1);
     }
   }
-  return false;
+  return nullptr;
 }
 
 }  // namespace
+
+std::string shown(const Json& value) {
+  if (value.is_structured()) return std::string("an ") + value.type_name();
+  return printable(value.dump(-1, ' ', false, Json::error_handler_t::replace));
+}
 
 std::string seal_json(const Json& object) {
   std::string text = object.dump();
@@ -62,7 +73,7 @@ Json open_sealed_json(std::string_view bytes, std::string_view what) {
     throw damaged("does not have its checksum");
   return reading_json(what, [&] {
     Json object = Json::parse(bytes);
-    if (has_wild_number(object)) throw damaged("has a number that no such file has");
+    if (const char* why = strange_content(object)) throw damaged(why);
     object.erase("sha256");
     return object;
   });

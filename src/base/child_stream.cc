@@ -12,7 +12,6 @@
 #include <chrono>
 #include <exception>
 #include <mutex>
-#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -58,12 +57,7 @@ struct ChildStream::Impl {
   }
 
   bool has_ended() {
-    if (child.pid > 0) {
-      if (const std::optional<int> ended = look_at_child(child.pid)) {
-        code = *ended;
-        child.pid = -1;
-      }
-    }
+    if (child.pid > 0 && child_has_ended(child.pid)) code = wait_for_child(std::exchange(child.pid, -1));
     return child.pid <= 0;
   }
 

@@ -55,12 +55,12 @@ ProcessResult run_process(const ProcessOptions& options, std::size_t output_limi
   constexpr std::chrono::seconds patience{3};
   auto kill_at = std::chrono::steady_clock::time_point::max();
   constexpr std::size_t errors_kept = 65536;
-  std::optional<int> ended;
+  bool ended = false;
   // To the end of both: what it wrote, and itself. It may have closed its output long before.
   while (child.output || child.errors || !ended) {
     std::array<pollfd, 2> wait{pollfd{child.output.get(), POLLIN, 0}, pollfd{child.errors.get(), POLLIN, 0}};
     ::poll(wait.data(), wait.size(), child.output || child.errors ? 100 : 2);
-    if (!ended) ended = look_at_child(pid);
+    ended = ended || child_has_ended(pid);
     if (wait[0].revents != 0 && !drain(child.output, result.output, output_limit, &overflow))
       child.output.reset();
     if (wait[1].revents != 0 && !drain(child.errors, result.errors, errors_kept, nullptr))
@@ -74,7 +74,7 @@ ProcessResult run_process(const ProcessOptions& options, std::size_t output_limi
     // What left its group, as a daemon does, may hold the pipes for ever.
     if (now - std::chrono::seconds(1) > kill_at) break;
   }
-  result.exit_code = ended ? *ended : wait_for_child(pid);
+  result.exit_code = wait_for_child(pid);
   if (overflow) {
     throw Error(ExitCode::local_io,
                 program + " printed more than " + std::to_string(output_limit) + " bytes");

@@ -106,24 +106,22 @@ SpawnedChild spawn(const ProcessOptions& options, UniqueFd input) {
   return {pid, std::move(out.read), std::move(err.read)};
 }
 
-namespace {
-
-std::optional<int> wait_with(pid_t pid, int flags) {
+int wait_for_child(pid_t pid) {
   int status = 0;
   pid_t ended = -1;
   do {
-    ended = ::waitpid(pid, &status, flags);
+    ended = ::waitpid(pid, &status, 0);
   } while (ended < 0 && errno == EINTR);
-  if (ended == 0) return std::nullopt;
   // ECHILD: with SIGCHLD ignored the kernel has thrown away how it ended.
   if (ended < 0) return child_lost;
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-}  // namespace
-
-int wait_for_child(pid_t pid) { return wait_with(pid, 0).value_or(child_lost); }
-
-std::optional<int> look_at_child(pid_t pid) { return wait_with(pid, WNOHANG); }
+bool child_has_ended(pid_t pid) {
+  siginfo_t found{};
+  if (::waitid(P_PID, static_cast<id_t>(pid), &found, WEXITED | WNOHANG | WNOWAIT) != 0)
+    return errno != EINTR;
+  return found.si_pid == pid;
+}
 
 }  // namespace tmb::base

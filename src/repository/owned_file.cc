@@ -72,10 +72,12 @@ void publish_owned_unsynced_name(const base::Path& path, std::string_view bytes,
 
 bool make_owned_directory_unsynced(const base::Path& directory) {
   if (const auto owner = owner_in(folder_of(directory))) return make_for(directory, *owner);
+  struct stat status {};
+  const auto is_there = [&] { return ::stat(directory.c_str(), &status) == 0 && S_ISDIR(status.st_mode); };
+  if (is_there()) return false;
   if (::mkdir(directory.c_str(), 0700) == 0) return true;
   const int error = errno;
-  struct stat status {};
-  if (error == EEXIST && ::stat(directory.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) return false;
+  if (error == EEXIST && is_there()) return false;
   throw base::system_error(error, "cannot create the folder " + printable(directory.string()));
 }
 

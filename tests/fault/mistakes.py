@@ -44,7 +44,7 @@ MISTAKES = [
      KILL, "Sweep.test_an_error_while_only_the_manifest_is_written"),
     ("temporary files are left after an error", [("src/base/file.cc", "if (there_) ::unlink(path_.c_str());", "")],
      KILL, "Sweep.test_an_error_while_rows_and_definitions_are_stored"),
-    ("temporary files of dead runs are not swept", [("src/base/file.cc", "starts_with(temporary_prefix)) continue;", "starts_with(\"no\") && ")],
+    ("temporary files of dead runs are not swept", [("src/base/file.cc", "starts_with(temporary_prefix)) continue;", "starts_with(\"no\")) continue;")],
      UNIT, "the writer sweeps temporary files*"),
     ("object read without its hash", [("src/repository/object_store.cc", "id_of(type, content, used) != ref.id", "false")],
      UNIT, "a whole object of the same type*"),

@@ -178,13 +178,15 @@ class Encrypted(Base):
         assert_exit(self.backup(), 0)
         (self.ws.repository / "format.json").rename(self.ws.folder / "aside")
         files = {p: p.read_bytes() for p in self.ws.repository.rglob("*") if p.is_file()}
-        elsewhere = ["--state-dir", self.ws.folder / "no-state"]  # a machine without memory
         other = self.ws.folder / "other-key"
-        for result in (self.backup(), self.backup("--init"), self.backup(*elsewhere), self.backup("--init", *elsewhere),
-                       self.ws.backup("live", *elsewhere), self.keys("init", "--new-key-file", other), self.keys("list"),
-                       self.ws.snapshots("list", "--key-file", self.key), self.ws.verify("--key-file", self.key)):
-            self.assertEqual(result.code, 13, result)
-            self.assertIn("format.json is missing", result.err)
+        for knows in (True, False):
+            for result in (self.backup(), self.backup("--init"), self.ws.backup("live", "--init"),
+                           self.keys("init", "--new-key-file", other), self.keys("list"),
+                           self.ws.snapshots("list", "--key-file", self.key), self.ws.verify("--key-file", self.key)):
+                self.assertEqual(result.code, 13, (knows, result))
+                self.assertIn("format.json is missing", result.err)
+            for memory in self.ws.state.glob("last-seen-*"):
+                memory.unlink()
         self.assertEqual({p: p.read_bytes() for p in self.ws.repository.rglob("*") if p.is_file()}, files)
         self.assertFalse(other.exists())
         (self.ws.folder / "aside").rename(self.ws.repository / "format.json")

@@ -15,7 +15,8 @@ class Children(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.pg = cls.enterClassContext(Cluster())
-        cls.pg.load_sample("live", positions=200)
+        cls.pg.create_db("live")
+        cls.pg.script("live", "CREATE TABLE a AS SELECT i AS id, md5(i::text) AS s FROM generate_series(1, 300) AS i")
 
     def setUp(self):
         self.ws = self.enterContext(Workspace(self.pg))
@@ -23,6 +24,8 @@ class Children(unittest.TestCase):
     def use_programs(self, pg_dump: str):
         programs = self.ws.folder / "programs"
         programs.mkdir()
+        programs.chmod(0o777)
+        self.ws.folder.chmod(0o711)  # pg_dump may run as the account of the role
         (programs / "pg_restore").symlink_to(self.pg.bindir / "pg_restore")
         (programs / "pg_dump").write_text(f"#!/bin/sh\ncase $1 in --version) exec {self.pg.bindir}/pg_dump --version;; esac\n"
                                           f"{pg_dump}\n")
@@ -39,7 +42,6 @@ class Children(unittest.TestCase):
         self.ws.config.write_text("")
         text = self.backup_with_sigchld_ignored()
         self.assertEqual(len(self.ws.snapshot_files()), 1, text)
-        assert_exit(self.ws.verify("--read-data"), 0)
 
     def backup_with_sigchld_ignored(self) -> str:
         """What it said: its exit code is lost on us as well."""
@@ -56,14 +58,14 @@ class Children(unittest.TestCase):
 
     @unittest.skipUnless(os.geteuid() == 0, "only root runs what others wrote")
     def test_root_runs_no_pg_dump_that_somebody_else_named(self):
-        self.use_programs(f'touch {self.ws.folder}/ran; exec {self.pg.bindir}/pg_dump "$@"')
+        self.use_programs(f'touch {self.ws.folder}/programs/ran; exec {self.pg.bindir}/pg_dump "$@"')
         os.chown(self.ws.config, 65534, 65534)
         result = assert_exit(self.ws.backup("live"), 22)
         self.assertIn("names commands", result.err)
-        self.assertFalse((self.ws.folder / "ran").exists())
+        self.assertFalse((self.ws.folder / "programs" / "ran").exists())
         os.chown(self.ws.config, 0, 0)
         assert_exit(self.ws.backup("live"), 0)
-        self.assertTrue((self.ws.folder / "ran").exists())
+        self.assertTrue((self.ws.folder / "programs" / "ran").exists())
 
 
 if __name__ == "__main__":

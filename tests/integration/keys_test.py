@@ -213,6 +213,7 @@ class Encrypted(Base):
         assert_exit(self.keys("finish"), 0)
         assert_exit(self.ws.verify("--read-data", "--key-file", self.key), 0)
         self.assertEqual(len(self.ws.snapshot_files()), 2)
+        self.pg.drop_db("again")
         self.assert_restores()
         assert_exit(self.backup(), 0)
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "repository/sealed_json.hh"
 
-#include <utility>
 #include <vector>
 
 #include "base/error.hh"
@@ -19,26 +18,43 @@ constexpr std::string_view checksum_key = "  \"sha256\": \"";
 constexpr std::string_view ending = "\"\n}\n";
 constexpr std::size_t tail_bytes = checksum_key.size() + 64 + ending.size();
 
-// Deeper than any file of ours: what calls itself for each level, as printing does, would run out of stack.
+// Deeper than any file of ours. What calls itself for each level, as copying and printing do, would run out
+// of stack; the parser copies what it has whenever an object grows. So this is counted in the text.
 constexpr std::size_t most_levels = 16;
 
-// Null when there is nothing that no such file has: levels without end, and fractions whose value as an
-// integer is not defined. Without calling itself, however deep the text is.
-const char* strange_content(const Json& root) {
-  constexpr double too_much = 2147483648.0;
-  std::vector<std::pair<const Json*, std::size_t>> todo{{&root, 1}};
-  while (!todo.empty()) {
-    const auto [value, level] = todo.back();
-    todo.pop_back();
-    if (value->is_number_float() && !(value->get<double>() >= 0 && value->get<double>() < too_much))
-      return "has a number that no such file has";
-    if (!value->is_structured()) continue;  // which would be its own content
-    if (level > most_levels) return "has more levels than any such file";
-    for (const Json& inner : *value) {
-      if (inner.is_structured() || inner.is_number_float()) todo.emplace_back(&inner, level + 1);
+bool is_too_deep(std::string_view text) {
+  std::size_t level = 0;
+  bool in_string = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string) {
+      if (c == '\\') ++i;
+      if (c == '"') in_string = false;
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '[' || c == '{') {
+      if (++level > most_levels) return true;
+    } else if ((c == ']' || c == '}') && level > 0) {
+      --level;
     }
   }
-  return nullptr;
+  return false;
+}
+
+// Fractions that no member of ours has: what they become as an integer is not defined.
+bool has_wild_number(const Json& root) {
+  constexpr double too_much = 2147483648.0;
+  std::vector<const Json*> todo{&root};
+  while (!todo.empty()) {
+    const Json& value = *todo.back();
+    todo.pop_back();
+    if (value.is_number_float() && !(value.get<double>() >= 0 && value.get<double>() < too_much)) return true;
+    if (!value.is_structured()) continue;  // which would be its own content
+    for (const Json& inner : value) {
+      if (inner.is_structured() || inner.is_number_float()) todo.push_back(&inner);
+    }
+  }
+  return false;
 }
 
 }  // namespace
@@ -71,9 +87,10 @@ Json open_sealed_json(std::string_view bytes, std::string_view what) {
     throw damaged("is cut off or changed at its end");
   if (tail.substr(checksum_key.size(), 64) != crypto::hex(crypto::sha256(body)))
     throw damaged("does not have its checksum");
+  if (is_too_deep(body)) throw damaged("has more levels than any such file");
   return reading_json(what, [&] {
     Json object = Json::parse(bytes);
-    if (const char* why = strange_content(object)) throw damaged(why);
+    if (has_wild_number(object)) throw damaged("has a number that no such file has");
     object.erase("sha256");
     return object;
   });

@@ -55,6 +55,20 @@ inline repository::Repository open_repository(const cli::Context& context) {
   return repository;
 }
 
+// What cannot be sealed anew must not stand in the way of new snapshots: those need no old one to be read.
+inline void finish_change_of_key(const cli::Context& context, repository::Repository& repository) {
+  context.reporter.note("finishing a change of the repository's key that was cut off");
+  try {
+    repository = repository::finish_rekey(repository, {}, context.stop).repository;
+  } catch (const base::Error& error) {
+    if (error.code() != base::ExitCode::damaged) throw;
+    context.reporter.warning(
+        "a change of the repository's key that was cut off cannot be finished: " + error.message() +
+        "; this backup reads everything anew. Find the damaged snapshots with teslamate-verify --read-data, "
+        "remove them with teslamate-snapshots forget, then run teslamate-keys finish");
+  }
+}
+
 // For a backup: a new repository is made where that is due, encrypted when the settings name a key.
 inline repository::Opened open_for_backup(const cli::Context& context, repository::OpenOptions options) {
   const base::SystemClock clock;
@@ -74,10 +88,7 @@ inline repository::Opened open_for_backup(const cli::Context& context, repositor
                              base::printable(context.repository().string()) +
                              " is not encrypted: teslamate-keys encrypt does that");
   }
-  if (!opened.repository.format().rekey_from.empty()) {
-    context.reporter.note("finishing a change of the repository's key that was cut off");
-    opened.repository = repository::finish_rekey(opened.repository, {}, context.stop).repository;
-  }
+  if (!opened.repository.format().rekey_from.empty()) finish_change_of_key(context, opened.repository);
   opened.repository.keep_free(context.settings.store.keep_free);
   opened.repository.objects().require_room(0);
   return opened;

@@ -65,6 +65,8 @@ base::ExitCode run(Options& options, cli::Context& context) {
   // A dry run writes nothing, so it does not make a repository either.
   const repository::Opened opened = dry_run ? repository::Opened{tools::open_repository(context), false}
                                             : tools::open_for_backup(context, options.open);
+  // Nothing is taken over from snapshots that are not sealed with today's key yet.
+  if (!opened.repository.format().rekey_from.empty()) options.backup.full = true;
   tools::add_extras(options.backup, context, opened.repository.encrypted());
   const postgres::ConnectionSettings database =
       tools::connection_settings(context.settings, context.environment);

@@ -29,7 +29,9 @@ TmbFamily new_family() {
 TmbSink::TmbSink(TmbFamily family, std::function<void(std::string_view)> out, base::Time time)
     : family_(std::move(family)), store_({}, family_.ring), writer_(std::move(out), time) {
   writer_.add("format.json", family_.format);
-  for (const repository::KeyFile& key : family_.keys) writer_.add("keys/" + key.name, key.bytes);
+  for (const repository::KeyFile& key : family_.keys) {
+    if (!key.bytes.empty()) writer_.add("keys/" + key.name, key.bytes);
+  }
 }
 
 repository::Manifest TmbSink::read_manifest(const std::string& id) const {

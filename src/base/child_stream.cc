@@ -13,6 +13,7 @@
 #include <exception>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/error.hh"
@@ -55,9 +56,29 @@ struct ChildStream::Impl {
     errors.append(buffer.data(), std::min(static_cast<std::size_t>(got), errors_kept - errors.size()));
   }
 
+  bool has_ended() {
+    if (child.pid > 0 && child_has_ended(child.pid)) code = wait_for_child(std::exchange(child.pid, -1));
+    return child.pid <= 0;
+  }
+
+  void check_patience(std::chrono::steady_clock::time_point silent_since) const {
+    if (patience.count() > 0 && std::chrono::steady_clock::now() - silent_since > patience) {
+      throw Error(ExitCode::local_io, printable(options.argv.front()) + " has been silent for " +
+                                          std::to_string(patience.count()) + " seconds");
+    }
+    if (options.stop.stop_requested()) throw Error(ExitCode::interrupted, "interrupted");
+  }
+
+  // It may have closed its output long before.
   void end() {
-    while (child.errors) take_errors();
-    if (child.pid > 0) code = wait_for_child(std::exchange(child.pid, -1));
+    const auto since = std::chrono::steady_clock::now();
+    while (child.errors || child.pid > 0) {
+      check_patience(since);
+      pollfd wait{child.errors.get(), POLLIN, 0};
+      ::poll(&wait, 1, child.errors ? 100 : 2);
+      if (wait.revents != 0) take_errors();
+      has_ended();
+    }
     if (feeder.joinable()) feeder.join();
     if (fed_badly) std::rethrow_exception(fed_badly);
   }
@@ -100,16 +121,25 @@ ChildStream::~ChildStream() {
   }
 }
 
+void ChildStream::end_with(int signal, std::chrono::seconds patience) {
+  if (has_ended()) return;
+  const pid_t pid = impl_->child.pid;
+  ::kill(pid, signal);
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (!has_ended() && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  if (!has_ended()) ::kill(-pid, SIGKILL);
+  if (!has_ended()) impl_->code = wait_for_child(std::exchange(impl_->child.pid, -1));
+}
+
+bool ChildStream::has_ended() { return impl_->has_ended(); }
+
 void ChildStream::set_patience(std::chrono::seconds patience) { impl_->patience = patience; }
 
 std::size_t ChildStream::read(std::span<char> out) {
   const auto silent_since = std::chrono::steady_clock::now();
   while (impl_->child.output) {
-    if (impl_->patience.count() > 0 && std::chrono::steady_clock::now() - silent_since > impl_->patience) {
-      throw Error(ExitCode::local_io, printable(impl_->options.argv.front()) + " has been silent for " +
-                                          std::to_string(impl_->patience.count()) + " seconds");
-    }
-    if (impl_->options.stop.stop_requested()) throw Error(ExitCode::interrupted, "interrupted");
+    impl_->check_patience(silent_since);
     std::array<pollfd, 2> wait{pollfd{impl_->child.output.get(), POLLIN, 0},
                                pollfd{impl_->child.errors.get(), POLLIN, 0}};
     ::poll(wait.data(), wait.size(), 100);

@@ -29,10 +29,15 @@ class ChildStream final : public ByteSource {
   void set_patience(std::chrono::seconds patience);
 
   // 0 when the child has closed its stdout and ended; see exit_code(). Throws interrupted when
-  // ProcessOptions::stop is asked to stop.
+  // ProcessOptions::stop is asked to stop, also while only the child's end is waited for.
   std::size_t read(std::span<char> out) override;
 
-  int exit_code() const;              // 128 + signal when it was killed by one; valid after read() gave 0
+  // Sends the child itself the signal and waits for its end, at most so long; what runs then is killed.
+  void end_with(int signal, std::chrono::seconds patience);
+  // Whether it has ended; exit_code() is valid then. For who does not read.
+  bool has_ended();
+
+  int exit_code() const;              // 128 + signal when it was killed by one; after read() gave 0
   const std::string& errors() const;  // what it wrote to stderr, its first 64 KiB
 
  private:

@@ -12,6 +12,7 @@
 #include <cerrno>
 
 #include "base/error.hh"
+#include "base/file_owner.hh"
 
 namespace tmb::base {
 
@@ -127,8 +128,16 @@ std::optional<std::string> read_file_if_there(const Path& path, std::uint64_t li
 
 void publish_file_unsynced_name(const Path& path, std::string_view bytes, Overwrite overwrite,
                                 unsigned mode) {
+  publish_file_unsynced_name_for({}, path, bytes, overwrite, mode);
+}
+
+void publish_file_unsynced_name_for(const std::optional<Owner>& owner, const Path& path,
+                                    std::string_view bytes, Overwrite overwrite, unsigned mode) {
   TemporaryFile file(path, mode);
   write_all(file.fd(), bytes, file.path().string());
+  // Before it has its name: a run that is killed leaves no file that its owner cannot read.
+  if (owner && ::fchown(file.fd(), owner->uid, owner->gid) != 0)
+    throw system_error(errno, "cannot give away " + quoted(file.path()));
   // A failed fsync is final: the kernel may have dropped the pages, so trying again would prove nothing.
   if (::fsync(file.fd()) != 0) throw system_error(errno, "cannot sync " + quoted(file.path()));
   compare_with_disk(file.fd(), bytes, file.path());
@@ -141,7 +150,12 @@ void publish_file_unsynced_name(const Path& path, std::string_view bytes, Overwr
 }
 
 void publish_file(const Path& path, std::string_view bytes, Overwrite overwrite, unsigned mode) {
-  publish_file_unsynced_name(path, bytes, overwrite, mode);
+  publish_file_for({}, path, bytes, overwrite, mode);
+}
+
+void publish_file_for(const std::optional<Owner>& owner, const Path& path, std::string_view bytes,
+                      Overwrite overwrite, unsigned mode) {
+  publish_file_unsynced_name_for(owner, path, bytes, overwrite, mode);
   try {
     sync_directory(path.parent_path());
   } catch (const Error&) {
@@ -177,9 +191,8 @@ std::size_t remove_temporary_files(const Path& directory) {
   std::error_code error;
   for (std::filesystem::directory_iterator it(directory, error), end; !error && it != end;
        it.increment(error)) {
-    if (it->path().filename().string().starts_with(temporary_prefix) && ::unlink(it->path().c_str()) == 0) {
-      ++removed;
-    }
+    if (!it->path().filename().string().starts_with(temporary_prefix)) continue;
+    if (::unlink(it->path().c_str()) == 0 || ::rmdir(it->path().c_str()) == 0) ++removed;
   }
   if (error) throw system_error(error.value(), "cannot list " + quoted(directory));
   return removed;

@@ -38,7 +38,7 @@ void sync_directory(const Path& directory);
 // something else than a directory. True when it was made now; the parent is synced then.
 bool make_directory(const Path& directory);
 
-// Removes leftover temporary files of publish_file in `directory`. Call only under the writer's lock.
+// Removes temporary files (and empty folders) left in `directory`. Call only under the writer's lock.
 // Returns how many were removed.
 std::size_t remove_temporary_files(const Path& directory);
 

@@ -55,9 +55,12 @@ ProcessResult run_process(const ProcessOptions& options, std::size_t output_limi
   constexpr std::chrono::seconds patience{3};
   auto kill_at = std::chrono::steady_clock::time_point::max();
   constexpr std::size_t errors_kept = 65536;
-  while (child.output || child.errors) {
+  bool ended = false;
+  // To the end of both: what it wrote, and itself. It may have closed its output long before.
+  while (child.output || child.errors || !ended) {
     std::array<pollfd, 2> wait{pollfd{child.output.get(), POLLIN, 0}, pollfd{child.errors.get(), POLLIN, 0}};
-    ::poll(wait.data(), wait.size(), 100);
+    ::poll(wait.data(), wait.size(), child.output || child.errors ? 100 : 2);
+    ended = ended || child_has_ended(pid);
     if (wait[0].revents != 0 && !drain(child.output, result.output, output_limit, &overflow))
       child.output.reset();
     if (wait[1].revents != 0 && !drain(child.errors, result.errors, errors_kept, nullptr))

@@ -108,9 +108,20 @@ SpawnedChild spawn(const ProcessOptions& options, UniqueFd input) {
 
 int wait_for_child(pid_t pid) {
   int status = 0;
-  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
+  pid_t ended = -1;
+  do {
+    ended = ::waitpid(pid, &status, 0);
+  } while (ended < 0 && errno == EINTR);
+  // ECHILD: with SIGCHLD ignored the kernel has thrown away how it ended.
+  if (ended < 0) return child_lost;
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+bool child_has_ended(pid_t pid) {
+  siginfo_t found{};
+  if (::waitid(P_PID, static_cast<id_t>(pid), &found, WEXITED | WNOHANG | WNOWAIT) != 0)
+    return errno != EINTR;
+  return found.si_pid == pid;
 }
 
 }  // namespace tmb::base

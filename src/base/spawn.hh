@@ -19,7 +19,10 @@ struct SpawnedChild {
 // when it cannot be started.
 SpawnedChild spawn(const ProcessOptions& options, UniqueFd input);
 
-// How it ended: its exit code, or 128 + the signal that killed it.
+// How it ended: its exit code, or 128 + the signal that killed it. child_lost where nobody can say: never 0.
+inline constexpr int child_lost = 255;
 int wait_for_child(pid_t pid);
+// Whether that would return at once. The child keeps its number, and with it its group, until then.
+bool child_has_ended(pid_t pid);
 
 }  // namespace tmb::base

@@ -37,6 +37,7 @@ void open_standard_descriptors() noexcept {
 void set_up_process() noexcept {
   open_standard_descriptors();
   ::umask(077);
+  ::signal(SIGCHLD, SIG_DFL);  // inherited as ignored, it would hide how our children end
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes is an error of write(), EFBIG
   const rlimit none{0, 0};

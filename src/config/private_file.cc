@@ -50,6 +50,10 @@ std::string read_private_file(const base::Path& path, const Environment& environ
   struct stat status {};
   // Followed: secret managers put links to a folder of their own in place.
   if (::stat(path.c_str(), &status) != 0) throw base::system_error(errno, "cannot read " + shown);
+  if (S_ISFIFO(status.st_mode)) {
+    throw Error(ExitCode::refused, shown + " is a pipe: what it holds could be read only once")
+        .with_hint("name a file that you alone can read");
+  }
   if (!is_inside(path, get(environment, "CREDENTIALS_DIRECTORY"))) {
     if ((status.st_mode & 077U) != 0) {
       throw Error(ExitCode::refused, shown + " holds a secret and is open to group or others")

@@ -90,7 +90,9 @@ bool has_commands(const Settings& settings) {
         &settings.restore.commands.stop, &settings.notify.command}) {
     if (!command->empty()) return true;
   }
-  return settings.maintenance.rpc_command != MaintenanceSettings{}.rpc_command;
+  // pg_dump and the others are run from there.
+  return !settings.database.pg_bin_dir.empty() ||
+         settings.maintenance.rpc_command != MaintenanceSettings{}.rpc_command;
 }
 
 // Root runs only what root alone could have written down.

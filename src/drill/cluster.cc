@@ -2,9 +2,12 @@
 #include "drill/cluster.hh"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <set>
@@ -85,6 +88,28 @@ std::string last_line(std::string text) {
   return text.substr(text.rfind('\n') + 1);
 }
 
+// The last line of the log of a server that has ended.
+std::string last_words(const base::Path& data, base::ChildStream& server) {
+  std::array<char, 4096> ignored{};
+  while (server.read(ignored) > 0) {
+  }
+  std::error_code error;
+  std::string said = last_line(server.errors());
+  for (std::filesystem::directory_iterator it(data / "log", error), end; !error && it != end;
+       it.increment(error))
+    said = last_line(base::read_file(it->path(), most_output));
+  return said.empty() ? "it said nothing" : printable(said);
+}
+
+// The server would not start, and say so in its log alone.
+void check_socket_path(const base::Path& cache) {
+  const base::Path socket = cache / (std::string(prefix) + "XXXXXX") / "socket" / ".s.PGSQL.5432";
+  if (socket.string().size() < sizeof(sockaddr_un::sun_path)) return;
+  throw Error(ExitCode::local_io, "no throw-away server can be made: " + printable(cache.string()) +
+                                      " is too long a name for its socket")
+      .with_hint("name a folder with a shorter path: --cache-dir");
+}
+
 std::vector<std::string> environment() {
   return {"LC_ALL=C.UTF-8", "PATH=/usr/bin:/bin", "TZ=UTC", "HOME=/"};
 }
@@ -93,6 +118,10 @@ std::vector<std::string> environment() {
 
 struct ThrowAwayCluster::Server {
   explicit Server(const base::ProcessOptions& options) : child(options) {}
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+  // At once, but not by SIGKILL: its shared memory would outlive it.
+  ~Server() { child.end_with(SIGQUIT, std::chrono::seconds(10)); }
   base::ChildStream child;
 };
 
@@ -108,6 +137,7 @@ ThrowAwayCluster::ThrowAwayCluster(const base::Path& cache, const repository::Ma
         .with_hint("install the server's package, or name its folder with [database] pg_bin_dir");
   }
   const base::Path absolute = std::filesystem::absolute(cache).lexically_normal();
+  check_socket_path(absolute);
   base::make_directory(absolute);
   sweep(absolute);
   folder_ = make_folder(absolute);
@@ -197,6 +227,9 @@ void ThrowAwayCluster::start(const std::string& folder_of_programs) {
     } catch (const Error& error) {
       if (error.code() != ExitCode::cannot_connect || std::chrono::steady_clock::now() > deadline) throw;
     }
+    if (server_->child.has_ended())
+      throw Error(ExitCode::local_io, "the throw-away server ended while it started: " +
+                                          last_words(folder_ / "data", server_->child));
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
 }

@@ -22,8 +22,10 @@ std::string mac_of(const Format& f, const RepositoryKeys& keys) {
 }
 
 [[noreturn]] void refuse(const Json& json, const std::string& what) {
-  throw Error(ExitCode::unsupported, what + " has version " + json.at("version").dump() + " and features " +
-                                         json.at("features").dump() +
+  std::string features;
+  for (const Json& feature : json.at("features")) features += (features.empty() ? "" : ", ") + shown(feature);
+  throw Error(ExitCode::unsupported, what + " has version " + shown(json.at("version")) + " and features [" +
+                                         features + "]" +
                                          ", this program knows version 1 with or without \"encrypted\"")
       .with_hint("use a newer teslamate-backup");
 }

@@ -269,6 +269,10 @@ std::string seal_earlier(const RepositoryKeys& keys, const RepositoryKeys& earli
 KeyFolder read_slots(const std::vector<KeyFile>& files) {
   KeyFolder out;
   for (const KeyFile& file : files) {
+    if (file.bytes.empty()) {
+      out.damaged.push_back({file.name, "keys/" + printable(file.name) + " is empty or cannot be read"});
+      continue;
+    }
     try {
       if (file.name.starts_with(earlier_prefix)) {
         static_cast<void>(earlier_from_file(file.bytes, "keys/" + printable(file.name)));

@@ -66,8 +66,8 @@ std::optional<crypto::Key> open_slot(const KeySlot& slot, const base::Secret& se
 std::string seal_earlier(const RepositoryKeys& keys, const RepositoryKeys& earlier);
 
 struct KeyFile {
-  std::string name;  // within keys/
-  std::string bytes;
+  std::string name;   // within keys/
+  std::string bytes;  // none: it cannot be read
 };
 
 struct KeyFolder {

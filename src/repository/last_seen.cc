@@ -2,8 +2,10 @@
 #include "repository/last_seen.hh"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <set>
 
 #include "base/error.hh"
@@ -122,12 +124,12 @@ void compare(const Repository& repository, const LastSeen& seen) {
 
 std::optional<LastSeen> recall(const base::Path& state_dir, const base::Path& repository_path) {
   const base::Path file = memory_of(state_dir, repository_path);
-  std::optional<std::string> bytes;
-  try {
-    bytes = base::read_file_if_there(file, max_bytes);
-  } catch (const Error&) {
-    return std::nullopt;
-  }
+  // Who may not look into the state folder remembers nothing. Any other error is one: taken for "nothing
+  // remembered", it would let a swapped repository pass.
+  struct stat status {};
+  if (::lstat(file.c_str(), &status) != 0 && errno == EACCES) return std::nullopt;
+  if (::access(file.c_str(), R_OK) != 0 && errno == EACCES) return std::nullopt;
+  const std::optional<std::string> bytes = base::read_file_if_there(file, max_bytes);
   if (!bytes) return std::nullopt;
   const std::string what = printable(file.string());
   const Json json = open_sealed_json(*bytes, what);
@@ -201,7 +203,9 @@ Opened open_for_backup(const base::Path& path, const base::Path& state_dir, cons
     if (error.code() != ExitCode::no_repository) throw;
     if (seen && !options.init) {
       throw error.with_hint(
-          "one was here before: is its disk mounted? If it is gone for good, --init makes a new one");
+          "one was here before: is its disk mounted? Only if it is gone for good, with all its snapshots, "
+          "make "
+          "a new one with --init");
     }
     if (!is_folder(path) && !options.init)
       throw error.with_hint("--init makes the folder and a repository in it");

@@ -24,7 +24,7 @@ struct LastSeen {
   TagChanges tags{};                     // of the snapshots with a tag of their own
 };
 
-// nullopt when nothing was remembered of `repository_path`, or the state folder cannot be read.
+// nullopt when nothing was remembered, or we may not look into the state folder. Throws local_io; damaged.
 std::optional<LastSeen> recall(const base::Path& state_dir, const base::Path& repository_path);
 // Does nothing when the state folder does not exist. Throws local_io.
 void remember(const base::Path& state_dir, const Repository& repository, const LastSeen& seen);

@@ -52,8 +52,7 @@ std::string bytes_from_json(const Json& json) {
 // get<std::uint64_t> would take -1 and 1.5 too.
 std::uint64_t natural(const Json& json) {
   if (!json.is_number_unsigned())
-    throw Error(ExitCode::damaged,
-                "the manifest holds " + base::printable(json.dump()) + " where a number is due");
+    throw Error(ExitCode::damaged, "the manifest holds " + shown(json) + " where a number is due");
   return json.get<std::uint64_t>();
 }
 
@@ -308,8 +307,7 @@ Manifest from_json(const Json& json) {
   m.vault_fingerprint = json.value("vault_fingerprint", "");
   if (json.contains("engine")) {
     if (json.at("engine") != "pg_dump") {
-      throw Error(ExitCode::unsupported,
-                  "the manifest is of the engine " + base::printable(json.at("engine").dump()))
+      throw Error(ExitCode::unsupported, "the manifest is of the engine " + shown(json.at("engine")))
           .with_hint("use a newer teslamate-backup");
     }
     m.dump = list_from_json(json.at("dump"), object_from_json);
@@ -369,7 +367,7 @@ Manifest manifest_from_file(const std::string& bytes) {
   const Json json = open_sealed_json(bytes, what);
   return reading_json(what, [&] {
     if (json.at("format") != format_version) {
-      throw Error(ExitCode::unsupported, "the manifest has format " + json.at("format").dump() +
+      throw Error(ExitCode::unsupported, "the manifest has format " + shown(json.at("format")) +
                                              ", this program knows format " + std::to_string(format_version))
           .with_hint("use a newer teslamate-backup");
     }

@@ -14,8 +14,9 @@ void publish_owned(const base::Path& path, std::string_view bytes, base::Overwri
                    unsigned mode = 0600);
 void publish_owned_unsynced_name(const base::Path& path, std::string_view bytes, base::Overwrite overwrite,
                                  unsigned mode);
-// For what was made in another way. Does nothing unless we are root.
-void give_to_owner_of_folder(const base::Path& path);
+// As base::make_directory.
 bool make_owned_directory(const base::Path& directory);
+// Without the sync of its parent, for many at once.
+bool make_owned_directory_unsynced(const base::Path& directory);
 
 }  // namespace tmb::repository

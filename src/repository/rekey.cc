@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: MIT
 #include "repository/rekey.hh"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <map>
 #include <set>
 
 #include "base/error.hh"
+#include "base/fd.hh"
 #include "crypto/seal.hh"
 #include "repository/last_seen.hh"
+#include "repository/object_file.hh"
 #include "repository/objects_of.hh"
 #include "repository/owned_file.hh"
 #include "repository/removal.hh"
@@ -78,13 +82,28 @@ class Resealing {
   bool is_sealed_with_todays_key(const std::string& snapshot) const {
     const KeyRing only_today{repository_.keys().current, {}, false, false};
     try {
-      open_manifest_file(repository_.read_manifest_file(snapshot), snapshot, repository_.id(),
-                         std::make_shared<const KeyRing>(only_today));
-      return true;
+      Manifest manifest = open_manifest_file(repository_.read_manifest_file(snapshot), snapshot,
+                                             repository_.id(), std::make_shared<const KeyRing>(only_today));
+      // A snapshot that was taken since the cut may have taken over objects of one that waits.
+      bool all = true;
+      for_each_object(manifest, [&](ObjectType, const ObjectRef& ref) { all = all && has_todays_key(ref); });
+      return all;
     } catch (const Error& error) {
       if (error.code() != ExitCode::damaged) throw;
       return false;
     }
+  }
+
+  // As its header says; it was written by somebody who had the key, or is found to be damaged when it is
+  // read.
+  bool has_todays_key(const ObjectRef& ref) const {
+    const base::UniqueFd fd(::open(repository_.objects().path_of(ref.id).c_str(),
+                                   O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    std::array<char, object_file::header_bytes> head{};
+    if (!fd || ::read(fd.get(), head.data(), head.size()) != static_cast<ssize_t>(head.size())) return false;
+    object_file::Header header;
+    return object_file::parse_header({head.data(), head.size()}, header) == nullptr && header.sealed &&
+           repository_.keys().current->key_id.starts_with(object_file::key_id_beginning(header.key_tag));
   }
 
   void reseal(Manifest& manifest) {

@@ -11,6 +11,7 @@
 
 #include "base/error.hh"
 #include "repository/last_seen.hh"
+#include "repository/layout.hh"
 #include "repository/owned_file.hh"
 #include "repository/sealed_json.hh"
 #include "repository/tags.hh"
@@ -23,7 +24,6 @@ using base::printable;
 
 namespace {
 
-constexpr std::uint64_t reader_byte = 0;  // of the lock file, see repository.hh
 constexpr std::uint64_t max_tombstones_bytes = std::uint64_t{256} << 20U;
 constexpr std::chrono::seconds patience_with_readers{2};
 
@@ -49,10 +49,6 @@ void for_each_entry(const base::Path& folder, Visit&& visit) {
   for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
     visit(it->path());
   if (error) throw base::system_error(error.value(), "cannot list " + printable(folder.string()));
-}
-
-bool is_object_id(const std::string& name) {
-  return name.size() == 64 && name.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
 
 // True when there was one.
@@ -96,20 +92,19 @@ Removal::Removal(const Repository& repository, Access access)
 
 std::map<std::string, std::uint64_t> Removal::list_objects() const {
   std::map<std::string, std::uint64_t> out;
-  const base::Path root = repository_.path() / "objects";
-  static constexpr std::string_view digits = "0123456789abcdef";
-  for (const char high : digits) {
-    for (const char low : digits) {
-      for_each_entry(root / std::string{high, low}, [&](const base::Path& path) {
-        struct stat status {};
-        std::string name = path.filename().string();
-        if (!is_object_id(name)) return;
-        if (::lstat(path.c_str(), &status) != 0)
-          throw base::system_error(errno, "cannot look at " + printable(path.string()));
-        if (S_ISREG(status.st_mode)) out[std::move(name)] = static_cast<std::uint64_t>(status.st_size);
-      });
-    }
-  }
+  const auto add = [&](const base::Path& path) {
+    struct stat status {};
+    std::string name = path.filename().string();
+    if (!is_object_id(name)) return;
+    if (::lstat(path.c_str(), &status) != 0)
+      throw base::system_error(errno, "cannot look at " + printable(path.string()));
+    if (S_ISREG(status.st_mode)) out[std::move(name)] = static_cast<std::uint64_t>(status.st_size);
+  };
+  for_each_shard(repository_.path(), [&](const base::Path& shard) {
+    // A copy may lack the folders that were empty. What is missing here is never removed, but missed.
+    if (::access(shard.c_str(), F_OK) != 0 && errno == ENOENT) return;
+    for_each_entry(shard, add);
+  });
   return out;
 }
 

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "repository/repository.hh"
-#include "repository/owned_file.hh"
 
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <exception>
 
 #include "base/error.hh"
 #include "crypto/sha256.hh"
+#include "repository/layout.hh"
+#include "repository/owned_file.hh"
 
 namespace tmb::repository {
 
@@ -22,8 +24,6 @@ constexpr std::uint64_t max_format_bytes = 65536;
 constexpr std::uint64_t max_manifest_bytes = std::uint64_t{257} << 20U;
 constexpr std::uint64_t max_key_file_bytes = 65536;
 constexpr std::size_t max_key_files = 1000;
-constexpr std::uint64_t reader_byte = 0;
-constexpr std::uint64_t writer_byte = 1;
 
 std::string shown(const base::Path& path) { return printable(path.string()); }
 
@@ -37,50 +37,12 @@ void require_folder_or_nothing(const base::Path& path) {
     throw Error(ExitCode::local_io, shown(path) + " is there but is not a folder");
 }
 
-void refuse_foreign_content(const base::Path& path) {
-  static constexpr std::array known{"lock", "objects", "snapshots", "keys"};
-  std::error_code error;
-  std::filesystem::directory_iterator entries(path, error);
-  if (error) throw base::system_error(error.value(), "cannot list " + shown(path));
-  for (const auto& entry : entries) {
-    const std::string name = entry.path().filename().string();
-    const bool ours =
-        std::ranges::find(known, name) != known.end() || name.starts_with(".tmp-") || name == "lost+found";
-    if (!ours) {
-      throw Error(ExitCode::no_repository,
-                  shown(path) + " is not a repository and holds other things, such as " + printable(name))
-          .with_hint("name an empty or new folder with -r");
-    }
-  }
-}
-
-void make_layout(const base::Path& path) {
-  static constexpr std::string_view digits = "0123456789abcdef";
-  make_owned_directory(path / "snapshots");
-  const base::Path objects = path / "objects";
-  make_owned_directory(objects);
-  for (const char high : digits) {
-    for (const char low : digits) {
-      const base::Path shard = objects / std::string{high, low};
-      if (::mkdir(shard.c_str(), 0700) != 0 && errno != EEXIST) {
-        throw base::system_error(errno, "cannot create the folder " + shown(shard));
-      }
-      give_to_owner_of_folder(shard);
-    }
-  }
-  base::sync_directory(objects);
-  try {
-    // Never replaced: another run may hold it already, and a lock on a file without a name keeps nobody out.
-    publish_owned(path / "lock", "", base::Overwrite::no);
-  } catch (const Error& error) {
-    if (error.code() != ExitCode::refused) throw;
-  }
-}
-
 }  // namespace
 
 std::vector<KeyFile> read_key_files(const base::Path& path) {
   std::vector<KeyFile> files;
+  bool any = false;
+  std::exception_ptr failure;
   std::error_code error;
   const base::Path folder = path / "keys";
   for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
@@ -88,24 +50,28 @@ std::vector<KeyFile> read_key_files(const base::Path& path) {
     if (!name.ends_with(".json") || name.starts_with(".tmp-")) continue;
     if (files.size() >= max_key_files)
       throw Error(ExitCode::damaged, shown(folder) + " holds more files than there can be keys");
-    files.push_back({std::move(name), base::read_file(it->path(), max_key_file_bytes)});
+    KeyFile file{std::move(name), ""};
+    try {
+      file.bytes = base::read_file(it->path(), max_key_file_bytes);
+      any = true;
+    } catch (const Error&) {  // without bytes: another one may open the repository
+      if (!failure) failure = std::current_exception();
+    }
+    files.push_back(std::move(file));
   }
   if (error && error != std::errc::no_such_file_or_directory)
     throw base::system_error(error.value(), "cannot list " + shown(folder));
+  if (failure && !any) std::rethrow_exception(failure);
   std::ranges::sort(files, {}, &KeyFile::name);
   return files;
 }
 
 namespace {
 
-// Slots of a first run that was killed before it wrote format.json open nothing.
-void remove_key_files(const base::Path& path) {
-  for (const KeyFile& file : read_key_files(path)) std::filesystem::remove(path / "keys" / file.name);
-}
-
 KeyRing make_first_key(const base::Path& path, Format& format, const NewKey& key) {
   make_owned_directory(path / "keys");
-  remove_key_files(path);
+  // The slot of a first run that was killed before it wrote format.json opens nothing.
+  for (const KeyFile& file : read_key_files(path)) std::filesystem::remove(path / "keys" / file.name);
   const auto keys = std::make_shared<const RepositoryKeys>(crypto::Key::random(), format.id);
   const KeySlot slot = make_slot(*keys, key.secret, key.label, key.now, key.cost);
   publish_owned(path / "keys" / slot.file_name(), to_file(slot), base::Overwrite::no, 0400);
@@ -117,6 +83,36 @@ KeyRing make_first_key(const base::Path& path, Format& format, const NewKey& key
   return ring;
 }
 
+base::FileLock hold_as_writer(const base::Path& path) {
+  auto lock = base::FileLock::try_acquire(path / "lock", writer_byte, base::LockMode::exclusive);
+  if (lock) return std::move(*lock);
+  throw Error(ExitCode::locked, "another run holds the repository " + shown(path))
+      .with_hint("wait for it to end; nothing needs to be unlocked by hand");
+}
+
+void refuse_finished(const base::Path& path) {
+  if (!base::read_file_if_there(path / "format.json", max_format_bytes)) return;
+  throw Error(ExitCode::locked, "another run has just made the repository " + shown(path))
+      .with_hint("run it again");
+}
+
+[[noreturn]] void refuse_plain_for_encrypted(const base::Path& path) {
+  throw Error(ExitCode::damaged,
+              "an encrypted repository was begun in " + shown(path) + ": it has a key, but no format.json")
+      .with_hint("teslamate-keys init begins it anew; if it was in use, bring back format.json from a copy");
+}
+
+// What was opened before the lock was held may have become another repository meanwhile.
+void require_unchanged(const base::Path& path, const Format& opened) {
+  const Format now = Repository::read_format(path);
+  if (now.id == opened.id && now.encrypted == opened.encrypted && now.key_id == opened.key_id &&
+      now.generation == opened.generation)
+    return;
+  throw Error(ExitCode::locked,
+              "the key of the repository " + shown(path) + " was changed by another run while this one began")
+      .with_hint("run it again");
+}
+
 }  // namespace
 
 Repository Repository::create(const base::Path& path, const std::optional<NewKey>& key) {
@@ -124,8 +120,15 @@ Repository Repository::create(const base::Path& path, const std::optional<NewKey
   base::Path absolute = std::filesystem::absolute(path).lexically_normal();
   if (!absolute.has_filename()) absolute = absolute.parent_path();
   make_owned_directory(absolute);
+  refuse_finished(absolute);
+  refuse_what_remains(absolute);
   refuse_foreign_content(absolute);
   make_layout(absolute);
+  const base::FileLock lock = hold_as_writer(absolute);
+  // Once more, now that no other first run can be at work.
+  refuse_finished(absolute);
+  refuse_what_remains(absolute);
+  if (!key && !repository::read_key_files(absolute).empty()) refuse_plain_for_encrypted(absolute);
   Format format;
   format.id = crypto::random_hex(16);
   auto ring = std::make_shared<const KeyRing>(key ? make_first_key(absolute, format, *key) : KeyRing{});
@@ -137,6 +140,7 @@ Format Repository::read_format(const base::Path& path) {
   require_folder_or_nothing(path);
   const auto bytes = base::read_file_if_there(path / "format.json", max_format_bytes);
   if (!bytes) {
+    refuse_what_remains(path);
     throw Error(ExitCode::no_repository, "there is no repository at " + shown(path))
         .with_hint("teslamate-backup creates one in an empty or new folder; -r names it");
   }
@@ -163,25 +167,22 @@ std::vector<crypto::Key> Repository::earlier_local_keys(const std::string& purpo
 }
 
 base::FileLock Repository::lock_for_writing() const {
-  auto lock = base::FileLock::try_acquire(path_ / "lock", writer_byte, base::LockMode::exclusive);
-  if (!lock) {
-    throw Error(ExitCode::locked, "another run holds the repository " + shown(path_))
-        .with_hint("wait for it to end; nothing needs to be unlocked by hand");
-  }
+  base::FileLock lock = hold_as_writer(path_);
+  require_unchanged(path_, format_);
+  make_shards(path_);
   base::remove_temporary_files(path_);
   base::remove_temporary_files(path_ / "snapshots");
+  base::remove_temporary_files(path_ / "objects");
   std::error_code none;  // a plain repository may have the folder, of an encryption that was cut off
   if (std::filesystem::is_directory(path_ / "keys", none)) base::remove_temporary_files(path_ / "keys");
-  static constexpr std::string_view digits = "0123456789abcdef";
-  for (const char high : digits) {
-    for (const char low : digits) base::remove_temporary_files(path_ / "objects" / std::string{high, low});
-  }
-  return std::move(*lock);
+  for_each_shard(path_, [](const base::Path& shard) { base::remove_temporary_files(shard); });
+  return lock;
 }
 
 base::FileLock Repository::lock_for_reading() const {
   auto lock = base::FileLock::try_acquire(path_ / "lock", reader_byte, base::LockMode::shared);
   if (!lock) throw Error(ExitCode::locked, "objects are being removed from the repository " + shown(path_));
+  require_unchanged(path_, format_);
   return std::move(*lock);
 }
 

@@ -31,12 +31,13 @@ struct NewKey {
 class Repository {
  public:
   // Makes the folders and format.json, last; a crash before leaves something that create() completes. The
-  // folder may exist if it is empty or half made. Throws local_io; refused when something else is in it.
-  // With `key` it is encrypted.
+  // folder may exist if it is empty or half made. With `key` it is encrypted. Throws local_io; no_repository
+  // when something else is in it; damaged when all but format.json is there; locked.
   static Repository create(const base::Path& path, const std::optional<NewKey>& key = {});
 
   // Throws no_repository when there is none at `path`, unsupported for a newer format, damaged when
-  // format.json has changed. `ask` is called for the key of an encrypted one: see unlock().
+  // format.json has changed or is missing beside snapshots. `ask` is called for the key of an encrypted one:
+  // see unlock().
   static Repository open(const base::Path& path, const AskSecret& ask = {});
   // format.json alone: is it encrypted, with which key? Throws as open does.
   static Format read_format(const base::Path& path);
@@ -65,10 +66,10 @@ class Repository {
   std::vector<crypto::Key> earlier_local_keys(const std::string& purpose) const;
   const ObjectStore& objects() const { return objects_; }
 
-  // The one writer. Throws locked at once when there is another; local_io where the folder cannot be written.
-  // Leftover temporary files of crashed runs are removed.
+  // The one writer. Throws locked at once when there is another, or the key is another than when this was
+  // opened; local_io. Temporary files of crashed runs are removed, missing folders of objects made.
   base::FileLock lock_for_writing() const;
-  // Readers exclude only the removal of objects. Throws locked.
+  // Readers exclude only the removal of objects. Throws locked, also when the key was changed meanwhile.
   base::FileLock lock_for_reading() const;
 
   // Ids, oldest first. Files whose names are not snapshot ids are ignored, unreadable folders are an error.

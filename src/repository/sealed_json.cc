@@ -18,8 +18,30 @@ constexpr std::string_view checksum_key = "  \"sha256\": \"";
 constexpr std::string_view ending = "\"\n}\n";
 constexpr std::size_t tail_bytes = checksum_key.size() + 64 + ending.size();
 
-// Fractions that no member of ours has: what they become as an integer is not defined. Without calling
-// itself, however deep the text is.
+// Deeper than any file of ours. What calls itself for each level, as copying and printing do, would run out
+// of stack; the parser copies what it has whenever an object grows. So this is counted in the text.
+constexpr std::size_t most_levels = 16;
+
+bool is_too_deep(std::string_view text) {
+  std::size_t level = 0;
+  bool in_string = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string) {
+      if (c == '\\') ++i;
+      if (c == '"') in_string = false;
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '[' || c == '{') {
+      if (++level > most_levels) return true;
+    } else if ((c == ']' || c == '}') && level > 0) {
+      --level;
+    }
+  }
+  return false;
+}
+
+// Fractions that no member of ours has: what they become as an integer is not defined.
 bool has_wild_number(const Json& root) {
   constexpr double too_much = 2147483648.0;
   std::vector<const Json*> todo{&root};
@@ -36,6 +58,11 @@ bool has_wild_number(const Json& root) {
 }
 
 }  // namespace
+
+std::string shown(const Json& value) {
+  if (value.is_structured()) return std::string("an ") + value.type_name();
+  return printable(value.dump(-1, ' ', false, Json::error_handler_t::replace));
+}
 
 std::string seal_json(const Json& object) {
   std::string text = object.dump();
@@ -60,6 +87,7 @@ Json open_sealed_json(std::string_view bytes, std::string_view what) {
     throw damaged("is cut off or changed at its end");
   if (tail.substr(checksum_key.size(), 64) != crypto::hex(crypto::sha256(body)))
     throw damaged("does not have its checksum");
+  if (is_too_deep(body)) throw damaged("has more levels than any such file");
   return reading_json(what, [&] {
     Json object = Json::parse(bytes);
     if (has_wild_number(object)) throw damaged("has a number that no such file has");

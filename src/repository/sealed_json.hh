@@ -18,6 +18,9 @@ std::string seal_json(const Json& object);
 // the checksum.
 Json open_sealed_json(std::string_view bytes, std::string_view what);
 
+// A value of a file for a message: what holds others is only named.
+std::string shown(const Json& value);
+
 // Runs `read` and turns what nlohmann/json throws (missing member, wrong type) into damaged, naming `what`.
 template <class Read>
 auto reading_json(std::string_view what, Read&& read);

@@ -123,7 +123,9 @@ bool has_ended(pid_t pid, int& exit_code) {
   int status = 0;
   const pid_t ended = ::waitpid(pid, &status, WNOHANG);
   if (ended == 0 || (ended < 0 && errno == EINTR)) return false;
-  exit_code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+  // Where SIGCHLD is ignored nobody can say how it ended: not well, then.
+  constexpr int lost = 255;
+  exit_code = ended < 0 ? lost : WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
   return true;
 }
 

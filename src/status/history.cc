@@ -10,6 +10,7 @@
 #include <random>
 
 #include "base/error.hh"
+#include "repository/owned_file.hh"
 
 namespace tmb::status {
 
@@ -28,16 +29,6 @@ base::Path folder_of(const base::Path& state_dir) { return state_dir / "history"
 bool is_folder(const base::Path& path) {
   struct stat status {};
   return ::lstat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
-}
-
-// Made by root for a restore, it must still belong to whom the state folder belongs to.
-void make_folder(const base::Path& state_dir) {
-  const base::Path folder = folder_of(state_dir);
-  if (!base::make_directory(folder) || ::geteuid() != 0) return;
-  struct stat status {};
-  if (::stat(state_dir.c_str(), &status) != 0 || status.st_uid == 0) return;
-  if (::lchown(folder.c_str(), status.st_uid, status.st_gid) != 0)
-    throw base::system_error(errno, "cannot give away " + base::printable(folder.string()));
 }
 
 std::string new_name(const RunRecord& record) {
@@ -146,8 +137,9 @@ double RunRecord::number(const char* fact) const {
 
 void add_record(const base::Path& state_dir, const RunRecord& record) {
   if (!is_folder(state_dir)) return;
-  make_folder(state_dir);
   const base::Path folder = folder_of(state_dir);
+  // Made by root for a restore, it must still belong to whom the state folder belongs to.
+  repository::make_owned_directory(folder);
   base::publish_file(folder / new_name(record), to_json(record).dump() + "\n", base::Overwrite::no,
                      readable_mode);
   drop_oldest(folder);

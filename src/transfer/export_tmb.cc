@@ -40,8 +40,9 @@ std::vector<StoredObject> distinct_objects(const repository::Manifest& manifest)
 std::vector<NamedBytes> opening_files(const repository::Repository& repository) {
   std::vector<NamedBytes> out{
       {"format.json", base::read_file(repository.path() / "format.json", max_json_bytes)}};
-  for (const repository::KeyFile& key : repository.read_key_files())
-    out.push_back({"keys/" + key.name, key.bytes});
+  for (const repository::KeyFile& key : repository.read_key_files()) {
+    if (!key.bytes.empty()) out.push_back({"keys/" + key.name, key.bytes});
+  }
   return out;
 }
 

@@ -124,13 +124,32 @@ class Sweep(unittest.TestCase):
         assert_exit(self.ws.run("teslamate-keys", "init", "-r", self.ws.repository, "--new-key-file", self.old), 0)
         self.keep()
         sheet = pathlib.Path(self.ws.folder / "sheet.html")
+        struck, left = 0, set()
         for name, numbers in self.points_of_sheet(sheet).items():
             for number in numbers:
                 with self.subTest(call=name, when=number):
                     self.begin_anew()
                     sheet.unlink(missing_ok=True)
-                    self.run_keys("recovery-sheet", sheet, "--key-file", self.old, inject=f"{name}:signal=KILL:when={number}")
+                    result = self.run_keys("recovery-sheet", sheet, "--key-file", self.old, inject=f"{name}:signal=KILL:when={number}")
+                    self.assertIn("killed by SIGKILL", result.trace)
+                    struck += 1
                     assert_exit(self.ws.run("teslamate-snapshots", "list", "-r", self.ws.repository, "--key-file", self.old), 0)
+                    left.add(self.check_sheet(sheet))
+        self.assertGreater(struck, 5)
+        self.assertEqual(left, {(1, False), (1, True), (2, True)}, "not every state in between was seen")
+
+    def check_sheet(self, sheet: pathlib.Path) -> tuple[int, bool]:
+        """How many slots there are, and whether the sheet is; each slot is one that somebody holds."""
+        self.assertEqual(list(sheet.parent.glob(".tmp-*")), [], "a recovery key in a hidden file")
+        slots = self.ws.run("teslamate-keys", "list", "-r", self.ws.repository, "--json").json()["slots"]
+        if len(slots) > 1:
+            self.assertTrue(sheet.exists(), "a slot that nobody holds counts as a way in")
+            key = self.ws.folder / "key-of-the-sheet"
+            text = re.sub(r"<br>|-?\n *", " ", sheet.read_text())
+            key.write_text(re.search(r"TMBK(?:[ -][0-9A-Z]{4}){9}", text).group() + "\n")
+            key.chmod(0o600)
+            assert_exit(self.ws.run("teslamate-snapshots", "list", "-r", self.ws.repository, "--key-file", key), 0)
+        return len(slots), sheet.exists()
 
     def test_every_name_is_durable_before_what_needs_it(self):
         """Objects before the manifest that names them, slots before format.json that names their key."""
@@ -163,7 +182,12 @@ class Sweep(unittest.TestCase):
 
     def points_of_sheet(self, sheet: pathlib.Path) -> dict[str, list[int]]:
         self.begin_anew()
-        return self.points(["recovery-sheet", sheet, "--key-file", self.old])
+        result = assert_exit(self.run_keys("recovery-sheet", sheet, "--key-file", self.old, trace=injection.names(CHANGING)), 0)
+        found = injection.points(result.trace, self.ws.repository)
+        for name, numbers in injection.points(result.trace, sheet).items():
+            found[name] = sorted({*found.get(name, []), *numbers})
+        self.assertIn("linkat", found)
+        return found
 
 
 if __name__ == "__main__":

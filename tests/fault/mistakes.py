@@ -7,6 +7,8 @@ REFUSAL = "integration/backup_refusal_test.py"
 KILL = "fault/backup_kill_test.py"
 KEYS = "integration/keys_test.py"
 KEYS_KILL = "fault/keys_kill_test.py"
+OWNER_KILL = "fault/owner_kill_test.py"
+CHILDREN = "integration/children_test.py"
 UNIT = "unit_tests"
 UNITS = "integration/units_test.py"
 NIXOS = "integration/nixos_module_test.py"
@@ -47,7 +49,7 @@ MISTAKES = [
      KILL, "Sweep.test_an_error_while_only_the_manifest_is_written"),
     ("temporary files are left after an error", [("src/base/file.cc", "if (there_) ::unlink(path_.c_str());", "")],
      KILL, "Sweep.test_an_error_while_rows_and_definitions_are_stored"),
-    ("temporary files of dead runs are not swept", [("src/base/file.cc", "starts_with(temporary_prefix) && ", "starts_with(\"no\") && ")],
+    ("temporary files of dead runs are not swept", [("src/base/file.cc", "starts_with(temporary_prefix)) continue;", "starts_with(\"no\")) continue;")],
      UNIT, "the writer sweeps temporary files*"),
     ("object read without its hash", [("src/repository/object_store.cc", "id_of(type, content, used) != ref.id", "false")],
      UNIT, "a whole object of the same type*"),
@@ -288,6 +290,36 @@ MISTAKES = [
      KEYS, "Terminal.test_a_process_that_waits_for_a_passphrase_is_closed_to_others_of_its_account"),
     ("an environment file that came as a credential is not carried", [("tools/carried.hh", "config::environment_file_here(settings.database, environment)", "environment.empty() ? base::Path() : environment_file")],
      KEYS, "Carried.test_an_environment_file_that_came_as_a_credential_is_carried_under_its_own_name"),
+    ("a repository without format.json is made anew", [("src/repository/layout.cc", "  if (remains.empty()) return;\n", "  if (remains != \"x\") return;\n")],
+     KEYS, "Encrypted.test_without_its_format_file_a_repository_is_13_for_everyone_and_keeps_its_keys"),
+    ("two first runs at once", [("src/repository/repository.cc", "  const base::FileLock lock = hold_as_writer(absolute);\n", "")],
+     UNIT, "two first runs in one folder*"),
+    ("the key is not looked at under the lock", [("src/repository/repository.cc", "  base::FileLock lock = hold_as_writer(path_);\n  require_unchanged(path_, format_);\n", "  base::FileLock lock = hold_as_writer(path_);\n")],
+     KEYS, "Slots.test_a_passphrase_typed_while_the_key_is_changed_elsewhere_is_no_slot"),
+    ("root's file gets its name before its owner", [("src/repository/owned_file.cc", "base::publish_file_unsynced_name_for(owner_in(folder_of(path)), path, bytes, overwrite, mode);", "base::publish_file_unsynced_name(path, bytes, overwrite, mode);\n  if (const auto owner = owner_in(folder_of(path))) give_away(path, *owner);")],
+     OWNER_KILL, "Owner.test_whatever_has_its_name_belongs_to_the_owner_of_the_folder"),
+    ("levels without end in a manifest", [("src/repository/sealed_json.cc", "if (++level > most_levels) return true;", "++level;")],
+     UNIT, "levels without end in any member*"),
+    ("the slot before the sheet", [("tools/keys/recovery_sheet.cc", "    write(facts, suffix);\n    try {\n      add_slot(repository, slot, facts.key);\n", "    add_slot(repository, slot, facts.key);\n    try {\n      write(facts, suffix);\n")],
+     KEYS_KILL, "Sweep.test_adding_a_slot_leaves_the_old_ones"),
+    ("damage in a cut-off change of the key stops backups", [("tools/open_repository.hh", "if (error.code() != base::ExitCode::damaged) throw;\n    context.reporter.warning(\n        \"a change", "throw;\n    context.reporter.warning(\n        \"a change")],
+     KEYS, "Encrypted.test_a_change_of_the_key_that_damage_keeps_from_ending_stops_no_backup"),
+    ("objects that were taken over since the cut stay as they are", [("src/repository/rekey.cc", "all = all && has_todays_key(ref);", "all = all || has_todays_key(ref);")],
+     UNIT, "a snapshot taken since a change of the key was cut off*"),
+    ("whose end is not known has ended well", [("src/base/spawn.cc", "if (ended < 0) return child_lost;", "if (ended < 0) return 0;")],
+     UNIT, "a child whose end the kernel keeps to itself*"),
+    ("SIGCHLD stays ignored", [("src/cli/process_setup.cc", "  ::signal(SIGCHLD, SIG_DFL);", "  //")],
+     CHILDREN, "Children.test_with_sigchld_ignored_a_pg_dump_that_fails_makes_no_snapshot"),
+    ("root runs anybody's pg_dump", [("src/config/settings.cc", "return !settings.database.pg_bin_dir.empty() ||", "return")],
+     CHILDREN, "Children.test_root_runs_no_pg_dump_that_somebody_else_named"),
+    ("an unreadable memory is none", [("src/repository/last_seen.cc", "  const std::optional<std::string> bytes = base::read_file_if_there(file, max_bytes);\n", "  std::optional<std::string> bytes;\n  try {\n    bytes = base::read_file_if_there(file, max_bytes);\n  } catch (const Error&) {\n  }\n")],
+     UNIT, "a memory that cannot be read*"),
+    ("one unreadable slot shuts everybody out", [("src/repository/repository.cc", "  if (failure && !any) std::rethrow_exception(failure);", "  if (failure) std::rethrow_exception(failure);")],
+     UNIT, "a slot that cannot be read*"),
+    ("folders of objects that are missing stay missing", [("src/repository/repository.cc", "  make_shards(path_);\n", "")],
+     UNIT, "folders of objects that a copy left out*"),
+    ("a drill's server is killed with its memory", [("src/drill/cluster.cc", "child.end_with(SIGQUIT, std::chrono::seconds(10));", "child.end_with(SIGKILL, std::chrono::seconds(10));")],
+     DRILL, "Drill.test_a_cluster_leaves_no_shared_memory"),
     ("names are not synced while the key is changed", [("src/repository/rekey.cc", "    repository_.objects().sync_directories();\n", "")],
      KEYS_KILL, "Sweep.test_every_name_is_durable_before_what_needs_it"),
     ("format.json before the slot", [("src/repository/rekey.cc", "  publish_owned(folder / slot.file_name(), to_file(slot), base::Overwrite::no, 0400);\n", ""),

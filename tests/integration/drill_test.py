@@ -225,6 +225,45 @@ class Drill(unittest.TestCase):
         self.assertEqual((list(cache.iterdir()), postgres_processes(cache)), ([], []))
         assert_exit(self.drill(self.ws.folder / "absent.sql"), 21)
 
+    @staticmethod
+    def shared_memory() -> set[str]:
+        segments = subprocess.run(["ipcs", "-m"], capture_output=True, text=True, check=True).stdout.splitlines()
+        mine = {line.split()[1] for line in segments if line.startswith("0x")}
+        return mine | {name for name in os.listdir("/dev/shm") if name.startswith("PostgreSQL.")}
+
+    def test_a_cluster_leaves_no_shared_memory(self):
+        left: set[str] = set()
+        for _ in range(3):
+            before = self.shared_memory()
+            assert_exit(self.cluster_drill()[1], 0)
+            left = self.shared_memory() - before
+            if not left:  # another server of this machine may have begun meanwhile
+                return
+        self.fail(f"left behind: {left}")
+
+    def test_a_server_that_ends_while_it_starts_is_told_at_once_with_its_last_words(self):
+        programs = self.ws.folder / "programs"
+        programs.mkdir(mode=0o755)
+        for program in ("pg_dump", "pg_restore", "initdb"):
+            (programs / program).symlink_to(self.pg.bindir / program)
+        (programs / "postgres").write_text("#!/bin/sh\necho 'FATAL:  the moon is full' >&2\nexit 1\n")
+        (programs / "postgres").chmod(0o755)
+        self.ws.config.write_text(f'[database]\npg_bin_dir = "{programs}"\n')
+        began = time.monotonic()
+        cache, result = self.cluster_drill()
+        self.assertLess(time.monotonic() - began, 50)
+        self.assertEqual(result.code, 17, result)
+        self.assertIn("the moon is full", result.err)
+        self.assertEqual(list(cache.iterdir()), [])
+
+    def test_a_cache_whose_name_is_too_long_for_a_socket_is_refused_at_once(self):
+        cache = self.ws.folder / ("c" * 90)
+        result = self.ws.run("teslamate-drill", "-r", str(self.ws.repository), "--cluster", "--cache-dir", str(cache))
+        self.assertEqual(result.code, 17, result)
+        self.assertIn("too long a name for its socket", result.err)
+        self.assertIn("--cache-dir", result.err)
+        self.assertFalse(cache.exists())
+
     def test_killed_while_it_makes_its_cluster_or_loads_a_file_the_next_one_removes_what_is_left(self):
         cache, file = self.ws.folder / "cache", self.files()[3]
         self.ws.folder.chmod(0o711)

@@ -173,6 +173,51 @@ class Encrypted(Base):
         assert_exit(self.backup(), 0)
 
 
+    def test_without_its_format_file_a_repository_is_13_for_everyone_and_keeps_its_keys(self):
+        self.init()
+        assert_exit(self.backup(), 0)
+        (self.ws.repository / "format.json").rename(self.ws.folder / "aside")
+        files = {p: p.read_bytes() for p in self.ws.repository.rglob("*") if p.is_file()}
+        other = self.ws.folder / "other-key"
+        for knows in (True, False):
+            for result in (self.backup(), self.backup("--init"), self.ws.backup("live", "--init"),
+                           self.keys("init", "--new-key-file", other), self.keys("list"),
+                           self.ws.snapshots("list", "--key-file", self.key), self.ws.verify("--key-file", self.key)):
+                self.assertEqual(result.code, 13, (knows, result))
+                self.assertIn("format.json is missing", result.err)
+            for memory in self.ws.state.glob("last-seen-*"):
+                memory.unlink()
+        self.assertEqual({p: p.read_bytes() for p in self.ws.repository.rglob("*") if p.is_file()}, files)
+        self.assertFalse(other.exists())
+        (self.ws.folder / "aside").rename(self.ws.repository / "format.json")
+        assert_exit(self.ws.verify("--read-data", "--key-file", self.key), 0)
+
+    def test_a_change_of_the_key_that_damage_keeps_from_ending_stops_no_backup(self):
+        self.init()
+        assert_exit(self.backup(), 0)
+        old, before = self.ws.snapshot_files()[0].stem, self.ws.object_files()
+        cut = self.ws.run_traced("teslamate-keys", "rotate", "-r", self.ws.repository, "--key-file", self.key, "--yes",
+                                 inject="rename:signal=KILL:when=4")
+        self.assertIn("killed by SIGKILL", cut.trace)
+        # The new key rules, and an object that was sealed with the old one is damaged.
+        largest = max(before, key=lambda p: p.stat().st_size)
+        flip_bit(largest, 8 * 1000)
+        self.assertEqual(self.keys("finish").code, 13)
+        for _ in range(2):
+            result = assert_exit(self.backup(), 3)
+            self.assertIn(largest.name, result.err)
+            self.assertIn("teslamate-keys finish", result.err)
+        self.assert_restores()
+        # What its warning says: the damaged one goes, the rest is finished, all that is left is whole.
+        assert_exit(self.ws.snapshots("forget", old, "--yes", "--key-file", self.key), 0)
+        assert_exit(self.keys("finish"), 0)
+        assert_exit(self.ws.verify("--read-data", "--key-file", self.key), 0)
+        self.assertEqual(len(self.ws.snapshot_files()), 2)
+        self.pg.drop_db("again")
+        self.assert_restores()
+        assert_exit(self.backup(), 0)
+
+
 class Slots(Base):
     def test_slots_are_added_listed_and_removed_but_never_the_last(self):
         self.init()
@@ -190,6 +235,32 @@ class Slots(Base):
         self.assertEqual(last.code, 22)
         self.assertIn("is the last", last.text())
         assert_exit(self.ws.snapshots("list", "--key-file", self.key), 0)
+
+    def test_a_passphrase_typed_while_the_key_is_changed_elsewhere_is_no_slot(self):
+        self.init()
+        argv = [tool_path("teslamate-keys"), "add", "-r", self.ws.repository, "--key-file", self.key]
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.chdir(self.ws.home)
+            os.execve(argv[0], [str(a) for a in argv], self.ws.environment())
+        screen, rotated = b"", False
+        while select.select([terminal], [], [], 60)[0]:
+            try:
+                screen += os.read(terminal, 4096)
+            except OSError:
+                break
+            if screen.endswith(b": "):
+                if not rotated:
+                    rotated = True
+                    assert_exit(self.keys("rotate"), 0)
+                os.write(terminal, b"open sesame street\n")
+                screen += b"\n"
+        _, status = os.waitpid(pid, 0)
+        os.close(terminal)
+        self.assertTrue(rotated, screen)
+        self.assertEqual(os.waitstatus_to_exitcode(status), 11, screen)
+        self.assertIn(b"was changed by another run", screen)
+        self.assertEqual(len(self.ws.run("teslamate-keys", "list", "-r", self.ws.repository, "--json").json()["slots"]), 1)
 
     def test_a_typed_passphrase_is_asked_twice_and_never_shown(self):
         shutil.rmtree(self.ws.repository)
@@ -541,7 +612,17 @@ class Terminal(Base):
         self.assertEqual(self.ws.snapshots("list", "--key-file", self.ws.folder).code, 17)  # a folder
         fifo = self.ws.folder / "fifo"
         os.mkfifo(fifo, 0o600)
-        self.assertIn(self.ws.snapshots("list", "--key-file", fifo, timeout=20).code, (17, 22))
+        refused = assert_exit(self.ws.snapshots("list", "--key-file", fifo, timeout=20), 22)
+        self.assertIn("is a pipe", refused.err)
+        reading, writing = os.pipe()  # as <(command) of a shell
+        os.write(writing, b"a passphrase\n")
+        os.close(writing)
+        done = subprocess.run([str(tool_path("teslamate-snapshots")), "list", "-r", str(self.ws.repository), "--key-file",
+                               f"/dev/fd/{reading}"], env=self.ws.environment(), pass_fds=[reading], timeout=60,
+                              capture_output=True, text=True, check=False)
+        os.close(reading)
+        self.assertEqual(done.returncode, 22, done.stderr)
+        self.assertIn("is a pipe", done.stderr)
 
     def test_a_process_that_waits_for_a_passphrase_is_closed_to_others_of_its_account(self):
         """What /proc shows of a process that may be dumped is its account's; of ours it is root's."""

@@ -22,7 +22,8 @@ class Add final : public Command {
     require_settled(repository.format());
     const NewSecret secret = make_new_secret(context, flags_, false);
     const base::FileLock lock = repository.lock_for_writing();
-    const repository::KeySlot slot = add_slot(repository, secret.secret, secret.label);
+    const repository::KeySlot slot = make_new_slot(repository, secret.secret, secret.label);
+    add_slot(repository, slot, secret.secret);
     context.document["slot"] = to_json(slot);
     context.reporter.result("added key slot " + describe(slot));
     return base::ExitCode::ok;

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "base/error.hh"
+#include "base/output_file.hh"
 #include "keys/commands.hh"
 #include "keys/slots.hh"
 #include "open_repository.hh"
@@ -52,13 +53,16 @@ class RecoverySheet final : public Command {
     facts.repository_id = repository.id();
     facts.repository_path = std::filesystem::absolute(repository.path()).lexically_normal().string();
     facts.host = host_name();
-    const repository::KeySlot slot = add_slot(repository, facts.key, "recovery sheet");
+    const repository::KeySlot slot = make_new_slot(repository, facts.key, "recovery sheet");
     facts.slot = slot.slot;
     facts.date = base::iso_utc(slot.created).substr(0, 10);
+    // The sheet before the slot: killed in between, there is a page that opens nothing. The other way round
+    // there would be a way in that counts, though nobody holds its key.
+    write(facts, suffix);
     try {
-      write(facts, suffix);
+      add_slot(repository, slot, facts.key);
     } catch (const Error&) {
-      remove_slot_file(repository.path(), slot);  // nobody knows its key
+      ::unlink(file_.c_str());
       throw;
     }
     context.document.update({{"file", file_.string()}, {"slot", to_json(slot)}});
@@ -72,8 +76,11 @@ class RecoverySheet final : public Command {
     std::string text = suffix == ".html"  ? sheet::to_html(facts)
                        : suffix == ".txt" ? sheet::to_text(facts)
                                           : sheet::to_svg(sheet::make_qr_code(facts.key));
-    base::publish_file(file_, text, base::Overwrite::no, 0600);
+    // Without a name until all of it is there: the key of a run that was killed is nowhere.
+    base::OutputFile file(file_, base::Overwrite::no);
+    file.write(text);
     crypto::wipe(text.data(), text.size());
+    file.commit();
   }
 
   base::Path file_;

@@ -17,15 +17,18 @@ using base::ExitCode;
 using base::printable;
 using repository::KeySlot;
 
-KeySlot add_slot(const repository::Repository& repository, const base::Secret& secret,
-                 const std::string& label) {
+KeySlot make_new_slot(const repository::Repository& repository, const base::Secret& secret,
+                      const std::string& label) {
   if (live_slots(repository.format(), repository.read_key_files()).size() >= repository::max_slots) {
     throw Error(ExitCode::refused, "the repository has " + std::to_string(repository::max_slots) +
                                        " key slots, as many as it may have")
         .with_hint("teslamate-keys list and remove");
   }
   const base::SystemClock clock;
-  KeySlot slot = repository::make_slot(*repository.keys().current, secret, label, clock.now());
+  return repository::make_slot(*repository.keys().current, secret, label, clock.now());
+}
+
+void add_slot(const repository::Repository& repository, const KeySlot& slot, const base::Secret& secret) {
   repository::publish_owned(repository.path() / "keys" / slot.file_name(), to_file(slot), base::Overwrite::no,
                             0400);
   try {
@@ -40,7 +43,6 @@ KeySlot add_slot(const repository::Repository& repository, const base::Secret& s
     remove_slot_file(repository.path(), slot);
     throw;
   }
-  return slot;
 }
 
 std::vector<KeySlot> live_slots(const repository::Format& format,

@@ -10,10 +10,13 @@
 
 namespace tmb::tools::keys {
 
-// Publishes a new slot and opens the repository with it before it returns. Throws damaged when that fails;
-// the slot is gone then. Under the writer's lock.
-repository::KeySlot add_slot(const repository::Repository& repository, const base::Secret& secret,
-                             const std::string& label);
+// A slot that is nowhere yet. Throws refused when there are as many as there may be.
+repository::KeySlot make_new_slot(const repository::Repository& repository, const base::Secret& secret,
+                                  const std::string& label);
+// Publishes it and opens the repository with it before this returns. Throws damaged when that fails; the slot
+// is gone then. Under the writer's lock.
+void add_slot(const repository::Repository& repository, const repository::KeySlot& slot,
+              const base::Secret& secret);
 
 // Those that open the repository now, oldest first.
 std::vector<repository::KeySlot> live_slots(const repository::Format& format,

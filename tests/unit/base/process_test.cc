@@ -5,10 +5,14 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <array>
+#include <chrono>
 #include <stop_token>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "base/child_stream.hh"
 #include "base/error.hh"
 #include "base/file.hh"
 #include "catch.hh"
@@ -97,6 +101,50 @@ TEST_CASE("a child is asked to end when we are asked to stop") {
   options.stop = stop.get_token();
   stop.request_stop();
   CHECK(tmb::base::run_process(options, limit).exit_code == 128 + SIGTERM);
+}
+
+TEST_CASE("a child that has closed its output is asked to end as well, and killed when it does not") {
+  for (const char* script :
+       {"exec >&- 2>&-; exec sleep 600", "trap '' TERM; exec >&- 2>&-; sleep 60 & wait; wait"}) {
+    std::stop_source stop;
+    ProcessOptions options = shell(script);
+    options.stop = stop.get_token();
+    std::jthread later([&] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(300));
+      stop.request_stop();
+    });
+    const auto began = std::chrono::steady_clock::now();
+    CHECK(tmb::base::run_process(options, limit).exit_code > 128);
+    CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(20));
+  }
+}
+
+TEST_CASE("the end of a streamed child that has closed its output is not waited for once we are to stop") {
+  std::stop_source stop;
+  ProcessOptions options = shell("exec >&- 2>&-; exec sleep 600");
+  options.stop = stop.get_token();
+  tmb::base::ChildStream child(options);
+  std::jthread later([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    stop.request_stop();
+  });
+  std::array<char, 16> buffer{};
+  try {
+    child.read(buffer);
+    FAIL("nothing was thrown");
+  } catch (const tmb::base::Error& error) {
+    CHECK(error.code() == ExitCode::interrupted);
+  }
+}
+
+TEST_CASE("a child whose end the kernel keeps to itself has not ended well") {
+  struct sigaction ignore {};
+  struct sigaction before {};
+  ignore.sa_handler = SIG_IGN;
+  REQUIRE(::sigaction(SIGCHLD, &ignore, &before) == 0);
+  const int code = tmb::base::run_process(shell("exit 0"), limit).exit_code;
+  ::sigaction(SIGCHLD, &before, nullptr);
+  CHECK(code != 0);
 }
 
 TEST_CASE("a child inherits a file in memory and no other descriptor") {

@@ -129,10 +129,49 @@ TEST_CASE("members of a slot that are missing, of another type or huge are refus
       CHECK(is_refusal(sample.unlocking()));
     }
   }
-  // So deep that a parser which calls itself would die of it.
-  write(sample.file(), seal_json(Json{{"magic", "x"}}).insert(1, "\"a\":" + std::string(30000, '[') + ","));
-  CHECK(is_refusal(sample.unlocking()));
   CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(20));
+}
+
+TEST_CASE("levels without end in any member end in a refusal, not on the stack", "[hostile]") {
+  constexpr std::size_t levels = 75000;
+  const std::string deep = std::string(levels, '[') + std::string(levels, ']');
+  const auto with_deep = [&](const std::string& good, const std::string& member) {
+    Json json = Json::parse(good);
+    json.erase("sha256");
+    json[member] = "@";
+    std::string text = seal_json(json);
+    text.replace(text.find("\"@\""), 3, deep);
+    return mended(text);
+  };
+  const test::Folder folder;
+  const auto plain = Repository::create(folder / "r");
+  const Manifest m = test::sample_manifest(plain, EncryptedSample::id);
+  for (const char* member : {"format", "rows", "engine", "features", "tables", "schema", "tag", "sequence"}) {
+    INFO(member);
+    CHECK(outcome([&] { manifest_from_file(with_deep(to_file(m), member)); }) == ExitCode::damaged);
+  }
+  for (const char* member : {"version", "features", "id"}) {
+    INFO(member);
+    const std::string bytes = with_deep(read(folder / "r/format.json"), member);
+    CHECK(outcome([&] { static_cast<void>(format_from_file(bytes, "format.json")); }) == ExitCode::damaged);
+  }
+  const PassphraseSample sample;
+  for (const char* member : {"magic", "version", "kind", "label", "n"}) {
+    INFO(member);
+    CHECK(outcome([&] { slot_from_file(with_deep(to_file(sample.slot), member), "slot"); }) ==
+          ExitCode::damaged);
+  }
+  // What is not deep is only named.
+  Json json = Json::parse(to_file(m));
+  json.erase("sha256");
+  json["format"] = Json::array({Json::array({1})});
+  try {
+    manifest_from_file(seal_json(json));
+    FAIL("nothing was thrown");
+  } catch (const base::Error& error) {
+    CHECK(error.code() == ExitCode::unsupported);
+    CHECK(error.message().find("format an array") != std::string::npos);
+  }
 }
 
 TEST_CASE("no slot makes us work much harder than our own do", "[hostile]") {

@@ -133,6 +133,41 @@ TEST_CASE("a change of the key cut off anywhere leaves all snapshots readable, a
   }
 }
 
+TEST_CASE("what was opened before the key was changed neither writes nor reads afterwards", "[rekey]") {
+  const test::Folder folder;
+  const auto plain = Repository::create(folder / "r");
+  fill(plain);
+  const base::Secret key = generate_key_text();
+  const auto encrypted = rekey(plain, new_key(key), {}, {}).repository;
+  CHECK(outcome([&] { plain.lock_for_writing(); }) == ExitCode::locked);
+  CHECK(outcome([&] { plain.lock_for_reading(); }) == ExitCode::locked);
+  CHECK(outcome([&] { encrypted.lock_for_writing(); }) == ExitCode::ok);
+  const auto later = rekey(encrypted, new_key(key), {}, {}).repository;
+  CHECK(outcome([&] { encrypted.lock_for_writing(); }) == ExitCode::locked);
+  CHECK(outcome([&] { later.lock_for_reading(); }) == ExitCode::ok);
+}
+
+TEST_CASE("a snapshot taken since a change of the key was cut off is whole when that is finished",
+          "[rekey]") {
+  for (const bool from_plain : {true, false}) {
+    const test::Folder folder;
+    const base::Secret key = generate_key_text();
+    const auto repository = Repository::create(
+        folder / "r", from_plain ? std::nullopt : std::optional(new_key(generate_key_text())));
+    fill(repository);
+    CHECK_THROWS_AS(rekey(repository, new_key(key), [](std::uint64_t, std::uint64_t) { throw Cut(); }, {}),
+                    Cut);
+    const auto again = Repository::open(folder / "r", answer(key));
+    // Its manifest is sealed with the new key, the objects that it has taken over are not.
+    Manifest late = again.read_manifest(ids[0]);
+    late.id = "20261123T021503Z-0000";
+    again.publish(late);
+    const std::string before = everything(again);
+    finish_rekey(again, {}, {});
+    CHECK(everything(Repository::open(folder / "r", answer(key))) == before);
+  }
+}
+
 TEST_CASE("damage stops a change of the key before anything is written", "[rekey]") {
   const test::Folder folder;
   const auto plain = Repository::create(folder / "r");
@@ -197,4 +232,21 @@ TEST_CASE("an older, a thinned and a decrypted repository are noticed where it i
   show(ids[0]);
   base::publish_file(folder / "r/format.json", old_format, base::Overwrite::yes);
   CHECK(compare() == ExitCode::damaged);
+}
+
+TEST_CASE("a memory that cannot be read is an error and never 'nothing remembered'", "[rekey]") {
+  const test::Folder folder;
+  const base::Path state = folder / "state";
+  const auto repository = Repository::create(folder / "r");
+  CHECK_FALSE(recall(state, folder / "r"));
+  fs::create_directory(state);
+  CHECK_FALSE(recall(state, folder / "r"));
+  remember(state, repository, {repository.id(), 1, ids[0]});
+  REQUIRE(recall(state, folder / "r"));
+  const base::Path memory = test::files_of(state).at(0);
+  fs::remove(memory);
+  fs::create_directory(memory);
+  CHECK(outcome([&] { recall(state, folder / "r"); }) == ExitCode::local_io);
+  OpenOptions options;
+  CHECK(outcome([&] { open_for_backup(folder / "r", state, options); }) == ExitCode::local_io);
 }

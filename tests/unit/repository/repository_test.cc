@@ -8,6 +8,8 @@
 #include "base/error.hh"
 #include "catch.hh"
 #include "folder.hh"
+#include "repository/key_text.hh"
+#include "repository/removal.hh"
 #include "repository/sample_snapshot.hh"
 
 using namespace tmb;
@@ -25,6 +27,8 @@ ExitCode outcome(Action&& action) {
     return error.code();
   }
 }
+
+constexpr crypto::ScryptCost cheap{1024, 8, 1};
 
 void touch(const base::Path& path) { std::ofstream(path) << "x"; }
 
@@ -70,6 +74,84 @@ TEST_CASE("what is no repository is refused and left as it is") {
   touch(folder / "foreign/letter");
   CHECK(outcome([&] { Repository::create(folder / "foreign"); }) == ExitCode::no_repository);
   CHECK_FALSE(std::filesystem::exists(folder / "foreign/objects"));
+}
+
+TEST_CASE("a repository that has lost format.json alone is never made anew, and its keys stay") {
+  const test::Folder folder;
+  const base::Secret key = repository::generate_key_text();
+  const repository::NewKey first{key, "first", {}, cheap};
+  const auto made = Repository::create(folder / "r", first);
+  made.publish(test::sample_manifest(made, "20261120T021503Z-7f3a"));
+  std::filesystem::rename(folder / "r/format.json", folder / "aside");
+  const auto refused = [&] {
+    const repository::NewKey other{repository::generate_key_text(), "other", {}, cheap};
+    CHECK(outcome([&] { Repository::create(folder / "r", other); }) == ExitCode::damaged);
+    CHECK(outcome([&] { Repository::create(folder / "r"); }) == ExitCode::damaged);
+    const auto open = [&] { Repository::open(folder / "r"); };
+    CHECK(outcome(open) == ExitCode::damaged);
+  };
+  refused();
+  std::filesystem::rename(folder / "r/snapshots", folder / "snapshots");
+  refused();  // its objects are there
+  std::filesystem::rename(folder / "r/objects", folder / "objects");
+  touch(folder / "r/keys/0123abcd.json");
+  refused();  // more keys than a first run leaves
+  std::filesystem::remove(folder / "r/keys/0123abcd.json");
+  // One key is what a killed first run leaves; a plain repository is not made in its place.
+  CHECK(outcome([&] { Repository::create(folder / "r"); }) == ExitCode::damaged);
+  for (const char* name : {"objects", "snapshots"}) {
+    std::filesystem::remove_all(folder / "r" / name);
+    std::filesystem::rename(folder / name, folder / "r" / name);
+  }
+  std::filesystem::rename(folder / "aside", folder / "r/format.json");
+  const auto again = Repository::open(folder / "r", [&](const std::string&) { return key; });
+  CHECK(again.read_latest()->id == "20261120T021503Z-7f3a");
+}
+
+TEST_CASE("two first runs in one folder make one repository") {
+  const test::Folder folder;
+  std::filesystem::remove(Repository::create(folder / "r").path() / "format.json");
+  {
+    const auto other = base::FileLock::try_acquire(folder / "r/lock", 1, base::LockMode::exclusive);
+    REQUIRE(other);
+    CHECK(outcome([&] { Repository::create(folder / "r"); }) == ExitCode::locked);
+  }
+  const auto id = Repository::create(folder / "r").id();
+  CHECK(outcome([&] { Repository::create(folder / "r"); }) == ExitCode::locked);
+  CHECK(Repository::open(folder / "r").id() == id);
+}
+
+TEST_CASE("folders of objects that a copy left out are made again by the next writer, and read as empty") {
+  const test::Folder folder;
+  const auto repository = Repository::create(folder / "r");
+  repository.publish(test::sample_manifest(repository, "20261120T021503Z-7f3a"));
+  std::size_t dropped = 0;
+  for (const auto& shard : std::filesystem::directory_iterator(folder / "r/objects")) {
+    std::error_code not_empty;
+    if (std::filesystem::remove(shard.path(), not_empty)) ++dropped;
+  }
+  CHECK(dropped > 250);
+  using repository::Removal;
+  CHECK(Removal(repository, Removal::Access::look).list_objects().size() == 256 - dropped);
+  CHECK(outcome([&] { repository.lock_for_writing(); }) == ExitCode::ok);
+  CHECK(std::filesystem::exists(folder / "r/objects/00"));
+  CHECK(std::filesystem::exists(folder / "r/objects/ff"));
+}
+
+TEST_CASE("a slot that cannot be read shuts nobody out who holds another") {
+  const test::Folder folder;
+  const base::Secret key = repository::generate_key_text();
+  Repository::create(folder / "r", repository::NewKey{key, "first", {}, cheap});
+  std::filesystem::create_symlink("/dev/zero", folder / "r/keys/00000000.json");
+  std::filesystem::create_directory(folder / "r/keys/11111111.json");
+  touch(folder / "r/keys/22222222.json");
+  std::filesystem::resize_file(folder / "r/keys/22222222.json", 1 << 20);
+  const auto again = Repository::open(folder / "r", [&](const std::string&) { return key; });
+  CHECK(repository::read_slots(again.read_key_files()).damaged.size() == 3);
+  std::filesystem::remove_all(folder / "r/keys");
+  touch(folder / "r/keys");
+  const auto open = [&] { Repository::open(folder / "r", [&](const std::string&) { return key; }); };
+  CHECK(outcome(open) == ExitCode::local_io);
 }
 
 TEST_CASE("one writer, any number of readers, and readers beside the writer") {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Whether a snapshot that somebody else may have made brings code that the server would run. Private to
-// restore/.
+// Whether a snapshot that somebody else may have made brings code that the server would run.
 #pragma once
 
 #include <stop_token>

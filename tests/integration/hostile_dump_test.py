@@ -204,6 +204,19 @@ class StrangersSnapshot(unittest.TestCase):
         assert_exit(self.restore(self.ws, self.plain), 0)
         self.assertEqual(pg.scalar(COPY, "SELECT count(*) FROM public.positions"), pg.scalar("theirs", "SELECT count(*) FROM public.positions"))
 
+    def test_an_import_asks_too_and_takes_nothing_before(self):
+        for init in ([], ["--init"]):
+            result = assert_exit(self.ws.snapshots("import", str(self.evil), *init), 22)
+            self.assertIn("public.f", result.err)
+            self.assertIn("--trust-code", result.err)
+            self.assertEqual([], list(self.ws.repository.iterdir()))
+        assert_exit(self.ws.snapshots("import", str(self.plain)), 0)
+        before = self.ws.object_files()
+        assert_exit(self.ws.snapshots("import", str(self.evil)), 22)
+        self.assertEqual(before, self.ws.object_files())
+        assert_exit(self.ws.snapshots("import", str(self.evil), "--trust-code"), 0)
+        self.assertEqual(2, len(self.ws.snapshot_files()))
+
     def test_a_drill_asks_too(self):
         flags = self.ws.target("theirs")
         self.assertIn("--trust-code", assert_exit(self.ws.run("teslamate-drill", *flags, str(self.evil)), 22).err)

@@ -4,6 +4,7 @@
 #include "base/error.hh"
 #include "known_damage.hh"
 #include "open_tmb.hh"
+#include "restore/snapshot_code.hh"
 #include "transfer/import.hh"
 
 namespace tmb::tools::snapshots {
@@ -18,11 +19,17 @@ class Import final : public Command {
     CLI::App* command = app.add_subcommand("import", "take the snapshot of a .tmb into the repository");
     command->add_option("FILE", file_, "a .tmb that export or teslamate-backup wrote")->required();
     command->add_flag("--init", options_.init, "make the repository's folder if it is missing");
+    command->add_flag("--trust-code", trust_code_,
+                      "take a .tmb of another repository also when it brings code that\n"
+                      "the server would run");
     return command;
   }
 
   ExitCode run(cli::Context& context) override {
     const auto source = open_tmb(context, file_);
+    // Once it is in, it is a snapshot of ours, and a restore asks nothing.
+    if (!trust_code_ && may_be_of_stranger(context, *source))
+      restore::refuse_code(*source, context.settings.database.pg_bin_dir, context.stop);
     const repository::Opened opened = open_for_backup(context, options_);
     const transfer::ImportOutcome outcome = transfer::import_tmb(
         *source, opened.repository, context.settings.jobs, context.reporter, context.stop);
@@ -57,6 +64,7 @@ class Import final : public Command {
   }
 
   std::string file_;
+  bool trust_code_ = false;
   repository::OpenOptions options_;
 };
 

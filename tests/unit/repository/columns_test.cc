@@ -354,7 +354,7 @@ TEST_CASE("columns: bytes overwritten at random are an error or text, never a cr
 
 TEST_CASE("columns: a chunk decodes to its own rows and to no others", "[columns]") {
   std::string rows = small_chunk();
-  for (const std::size_t length : {15, 16, 17, 31, 32, 33, 100}) {
+  for (const std::size_t length : {15U, 16U, 17U, 31U, 32U, 33U, 100U}) {
     rows += std::string("1\t2\t3\t4\tt\t") + std::string(length, 'x') + "\t" + std::string(length, 'y') +
             "\t6\t7\t" + std::string(length, 'z') + "\n";
   }

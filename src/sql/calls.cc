@@ -102,7 +102,8 @@ constexpr std::array of_timescale{"time_bucket",
                                   "to_timestamp",
                                   "to_timestamp_without_timezone",
                                   "to_date",
-                                  "to_interval"};
+                                  "to_interval",
+                                  "insert_blocker"};  // the trigger of every hypertable: it only refuses
 
 constexpr auto sorted = [] {
   std::array<std::string_view, words.size()> out{};

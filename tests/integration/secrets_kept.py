@@ -18,7 +18,7 @@ SETTINGS_WITH_SECRETS = re.compile(r'^\s*(?:key_file|password_file|cookie_file|e
 ASSIGNMENT = re.compile(r"^\s*(?:export\s+)?(?:%s)\s*=\s*[\"']?(.*?)[\"']?\s*$" % "|".join(SECRET_VARIABLES), re.M)
 # The call of TeslaMate's release is given the cookie, and what the release's script does with it is not ours to change:
 # it makes an argument of Erlang's of it. The manual says so.
-REMOTE_CALL = re.compile(rb"\0rpc\0|\0--rpc-eval\0|/(?:erl|erlexec|beam\.smp)\0")
+REMOTE_CALL = re.compile(rb"\0rpc\0|\0--rpc-eval\0|(?:^|/)(?:erl|erlexec|beam\.smp|erl_child_setup|inet_gethost)[\0 ]")
 INTERVAL = 0.02  # seconds between two looks at the processes
 
 

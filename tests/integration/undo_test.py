@@ -194,7 +194,7 @@ class Undo(SampleStage):
             with self.subTest(name):
                 changed = text.replace(old, new, 1)
                 self.assertNotEqual(changed, text)
-                path.write_bytes(packed(self.sealed_by_hash(header, changed)))
+                path.write_bytes(packed(with_header(header, changed)))
                 assert_exit(self.undo(), 14)
         path.write_bytes(whole)
         self.assertEqual(diff_digests(deleted, database_digest(self.pg, DB)), [])

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <exception>
+#include <thread>
 
 #include "base/error.hh"
 #include "crypto/sha256.hh"
@@ -180,7 +182,18 @@ base::FileLock Repository::lock_for_writing() const {
 }
 
 base::FileLock Repository::lock_for_reading() const {
-  auto lock = base::FileLock::try_acquire(path_ / "lock", reader_byte, base::LockMode::shared);
+  // The removal after each backup is over in a moment.
+  constexpr auto patience = std::chrono::seconds(5);
+  constexpr auto interval = std::chrono::milliseconds(50);
+  const auto until = std::chrono::steady_clock::now() + patience;
+  const auto take = [&] {
+    return base::FileLock::try_acquire(path_ / "lock", reader_byte, base::LockMode::shared);
+  };
+  auto lock = take();
+  while (!lock && std::chrono::steady_clock::now() < until) {
+    std::this_thread::sleep_for(interval);
+    lock = take();
+  }
   if (!lock) throw Error(ExitCode::locked, "objects are being removed from the repository " + shown(path_));
   require_unchanged(path_, format_);
   return std::move(*lock);

@@ -69,7 +69,8 @@ class Repository {
   // The one writer. Throws locked at once when there is another, or the key is another than when this was
   // opened; local_io. Temporary files of crashed runs are removed, missing folders of objects made.
   base::FileLock lock_for_writing() const;
-  // Readers exclude only the removal of objects. Throws locked, also when the key was changed meanwhile.
+  // Readers exclude only the removal of objects, for which this waits five seconds. Throws locked, also when
+  // the key was changed meanwhile.
   base::FileLock lock_for_reading() const;
 
   // Ids, oldest first. Files whose names are not snapshot ids are ignored, unreadable folders are an error.

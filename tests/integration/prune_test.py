@@ -16,6 +16,7 @@ import select
 import shutil
 import signal
 import subprocess
+import time
 import unittest
 
 from harness import Cluster, Workspace, assert_exit, flip_bit, tool_path, tree_digest
@@ -343,7 +344,12 @@ class Prune(unittest.TestCase):
             take(0, fcntl.F_UNLCK)
             take(0, fcntl.F_WRLCK)
             assert_exit(self.ws.snapshots("list"), 11)
-            take(0, fcntl.F_UNLCK)
+            with self.subTest("what is over in a moment is waited for"):
+                listing = self.ws.start("teslamate-snapshots", "list")
+                time.sleep(1)
+                self.assertIsNone(listing.process.poll())
+                take(0, fcntl.F_UNLCK)
+                assert_exit(listing.wait(), 0)
         self.prune()
 
     @unittest.skipUnless(os.geteuid() == 0, "mounting a small file system takes root")

@@ -14,7 +14,8 @@ namespace {
 // server that compute from their arguments, read the clock or the catalog, or take the next number of a
 // sequence. None of them runs SQL out of a string, writes, or reaches beyond the database. In lower case,
 // sorted by group alone: it is sorted once below.
-constexpr std::array words{
+// Not deduced: that takes clang too deep with so many.
+constexpr auto words = std::to_array<std::string_view>({
     // clang-format off
     // grammar
     "all", "and", "any", "array", "as", "atomic", "between", "by", "case", "cast", "check", "conflict", "default",
@@ -83,7 +84,7 @@ constexpr std::array words{
     "cube", "cube_dim", "cube_distance", "cube_ll_coord", "cube_ur_coord", "earth", "earth_box",
     "earth_distance", "gc_to_sec", "latitude", "ll_to_earth", "longitude", "sec_to_gc"
     // clang-format on
-};
+});
 
 // Of TimescaleDB, wherever it was put: most of its other functions change tables, make jobs or connect to
 // other servers.
@@ -152,7 +153,10 @@ std::string unknown_call(const std::vector<Token>& tokens, std::size_t from, boo
     std::size_t first = i;
     while (first > 1 && tokens[first - 1].is_sign('.')) first -= 2;
     if (is_alias(tokens, first)) continue;
-    return (schema.empty() ? "" : schema + ".") + name;
+    std::string whole = schema;
+    if (!whole.empty()) whole += '.';
+    whole += name;
+    return whole;
   }
   return "";
 }

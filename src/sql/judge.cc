@@ -129,7 +129,7 @@ std::string server_object(const StatementParts& p, const Verdict& v) {
     if (t.depth != 0 || !t.is_name() || (i > 0 && tokens[i - 1].is_sign('.'))) continue;
     const bool role = std::ranges::any_of(
         v.roles, [&](const RolePlace& place) { return place.offset == p.role_at(t).offset; });
-    const std::string name = name_of(t);
+    std::string name = name_of(t);
     if (!role && (name.starts_with("pg_") || name == "information_schema")) return name;
     const bool routine = t.is("FUNCTION") || t.is("PROCEDURE") || t.is("ROUTINE");
     if (routine && tokens[i + 1].is_name() && !tokens[i + 2].is_sign('.')) return name_of(tokens[i + 1]);
